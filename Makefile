@@ -1,0 +1,148 @@
+# athanore: builds out of tree in $(BUILD).
+#
+#   make                 build/athanore and build/athanore-supervise
+#   make unit-tests      build/tests/unit/*
+#   make fuzzers         build/tests/fuzz/* (clang)
+#   make install         to $(DESTDIR)$(PREFIX)
+#
+# Variables: CC CFLAGS LDFLAGS PREFIX DESTDIR BUILD V=1 WERROR=1 SANITIZE=address,undefined
+# (or thread) DEBUG=1
+
+PREFIX ?= /usr/local
+BUILD ?= build
+CC ?= cc
+CFLAGS ?= -O2 -g
+PKG_CONFIG ?= pkg-config
+VERSION := $(shell cat VERSION)
+
+PACKAGES = lua5.4 lua5.4-cjson libevent libcurl json-c sqlite3
+# lua5.4-cjson is linked statically: it is a Lua module first, and no library on the loader's path.
+DEP_CFLAGS := $(shell $(PKG_CONFIG) --cflags lua5.4 libevent libcurl json-c sqlite3 lua5.4-cjson)
+DEP_LIBS := $(shell $(PKG_CONFIG) --libs lua5.4 libevent libcurl json-c sqlite3)
+CJSON_LIB := $(firstword $(wildcard $(shell $(PKG_CONFIG) --variable=libdir lua5.4-cjson)/liblua5.4-cjson.a) -llua5.4-cjson)
+
+WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef
+ifeq ($(WERROR),1)
+WARNINGS += -Werror
+endif
+HARDEN = -fstack-protector-strong -fPIE
+LINK_HARDEN = -Wl,-z,relro,-z,now -pie
+STATIC = -static
+ifneq ($(SANITIZE),)
+HARDEN += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+LINK_HARDEN += -fsanitize=$(SANITIZE)
+STATIC =
+else ifeq ($(DEBUG),)
+HARDEN += -D_FORTIFY_SOURCE=2
+endif
+ifneq ($(STATIC),)
+SUPERVISE_CFLAGS = -fno-pie
+SUPERVISE_LDFLAGS = -static -no-pie
+else
+SUPERVISE_LDFLAGS = $(LINK_HARDEN)
+endif
+
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DATHANORE_VERSION='"$(VERSION)"' \
+	-DATHANORE_LIBEXECDIR='"$(PREFIX)/libexec/athanore"' \
+	-Isrc $(DEP_CFLAGS) $(WARNINGS) $(HARDEN) -MMD -MP $(CFLAGS)
+
+LAYERS = base loop model store queue script dispatch api mcp web cli
+LIB_SRC := $(wildcard $(LAYERS:%=src/%/*.c))
+LIB_OBJ := $(LIB_SRC:src/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/gen/lua_files.o
+MAIN_OBJ := $(BUILD)/obj/main.o
+# The supervisor is libc only: these files of base, and its own.
+SUPERVISE_SRC := $(wildcard src/supervise/*.c) $(addprefix src/base/,alloc.c error.c clock.c str.c json_text.c fs.c)
+SUPERVISE_OBJ := $(SUPERVISE_SRC:src/%.c=$(BUILD)/supervise-obj/%.o)
+LUA_SRC := $(shell find lua -name '*.lua' -not -path '*/_meta/*' | LC_ALL=C sort)
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/tests/fuzz/%)
+BENCH_SRC := $(wildcard tests/bench/*.c)
+BENCH_BIN := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/tests/bench/%)
+
+ifeq ($(V),1)
+Q =
+say = @:
+else
+Q = @
+say = @printf '  %-7s %s\n'
+endif
+
+.PHONY: all unit-tests fuzzers benches install uninstall clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(BUILD)/athanore $(BUILD)/athanore-supervise
+
+$(BUILD)/athanore: $(MAIN_OBJ) $(BUILD)/libathanore.a
+	$(say) LINK $@
+	$(Q)$(CC) $(LINK_HARDEN) $(LDFLAGS) -o $@ $^ $(CJSON_LIB) $(DEP_LIBS) -lm -lpthread
+
+$(BUILD)/athanore-supervise: $(SUPERVISE_OBJ)
+	$(say) LINK $@
+	$(Q)$(CC) $(SUPERVISE_LDFLAGS) $(LDFLAGS) -o $@ $^
+
+$(BUILD)/libathanore.a: $(LIB_OBJ)
+	$(say) AR $@
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
+	$(say) CC $<
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(BUILD)/supervise-obj/%.o: src/%.c $(BUILD)/flags
+	$(say) CC "$< (supervise)"
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(SUPERVISE_CFLAGS) -c -o $@ $<
+
+$(BUILD)/gen/lua_files.c: $(LUA_SRC) scripts/embed
+	$(say) EMBED $@
+	$(Q)mkdir -p $(@D) && ./scripts/embed $(LUA_SRC) > $@
+
+$(BUILD)/obj/gen/lua_files.o: $(BUILD)/gen/lua_files.c $(BUILD)/flags
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# Rebuild when the compiler, its flags or the version change.
+$(BUILD)/flags: FORCE
+	$(Q)mkdir -p $(@D) && printf '%s\n' '$(CC) $(subst ',,$(ALL_CFLAGS)) $(SUPERVISE_CFLAGS)' | cmp -s - $@ || \
+		printf '%s\n' '$(CC) $(subst ',,$(ALL_CFLAGS)) $(SUPERVISE_CFLAGS)' > $@
+FORCE:
+
+unit-tests: $(UNIT_BIN)
+
+$(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libathanore.a $(BUILD)/flags
+	$(say) TEST $@
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests/unit $(LINK_HARDEN) $(LDFLAGS) -o $@ $< \
+		$(BUILD)/libathanore.a $(CJSON_LIB) $(DEP_LIBS) -lcmocka -lm -lpthread
+
+# BUILD must be a build by clang with SANITIZE=address,undefined,fuzzer-no-link: scripts/test fuzz.
+fuzzers: $(FUZZ_BIN)
+
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/libathanore.a
+	$(say) FUZZ $@
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $< \
+		$(BUILD)/libathanore.a $(CJSON_LIB) $(DEP_LIBS) -lm -lpthread
+
+benches: $(BENCH_BIN)
+
+$(BUILD)/tests/bench/%: tests/bench/%.c $(BUILD)/libathanore.a $(BUILD)/flags
+	$(say) BENCH $@
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(LINK_HARDEN) $(LDFLAGS) -o $@ $< \
+		$(BUILD)/libathanore.a $(CJSON_LIB) $(DEP_LIBS) -lm -lpthread
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/athanore \
+		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/athanore
+	install -m 755 $(BUILD)/athanore $(DESTDIR)$(PREFIX)/bin/athanore
+	install -m 755 $(BUILD)/athanore-supervise $(DESTDIR)$(PREFIX)/libexec/athanore/athanore-supervise
+	install -m 644 docs/athanore.1 $(DESTDIR)$(PREFIX)/share/man/man1/athanore.1
+	cp -R lua $(DESTDIR)$(PREFIX)/share/athanore/
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/athanore $(DESTDIR)$(PREFIX)/share/man/man1/athanore.1
+	rm -rf $(DESTDIR)$(PREFIX)/libexec/athanore $(DESTDIR)$(PREFIX)/share/athanore
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(LIB_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(SUPERVISE_OBJ:.o=.d) $(UNIT_BIN:=.d)
