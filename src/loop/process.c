@@ -170,6 +170,21 @@ struct process *process_attach(
 	return process;
 }
 
+/* A child that is not reaped keeps its pid; for others the pidfd names who is meant. */
+bool process_kill(struct process *process, int sig, struct error *err)
+{
+	int rc;
+
+	if (process->pidfd_event != NULL)
+		rc = pidfd_send_signal(event_get_fd(process->pidfd_event), sig, NULL, 0);
+	else
+		rc = process->pid > 0 ? kill(process->pid, sig) : (errno = ESRCH, -1);
+	if (rc == 0)
+		return true;
+	return error_set_errno(err, errno == ESRCH ? ERROR_NOT_FOUND : ERROR_UNAVAILABLE, errno,
+	    "cannot send signal %d to process %ld", sig, (long)process->pid);
+}
+
 pid_t process_pid(const struct process *process)
 {
 	return process->pid;

@@ -36,6 +36,10 @@ struct process *process_spawn(struct reaper *reaper, const char *const *argv,
 struct process *process_attach(
     struct reaper *reaper, pid_t pid, process_fn fn, void *arg, struct error *err);
 
+/* False with err set (not_found) where the process has ended. */
+bool process_kill(struct process *process, int sig, struct error *err)
+    __attribute__((warn_unused_result));
+
 pid_t process_pid(const struct process *process);
 
 /* Stops watching; the process goes on. NULL is fine; callable from fn. */

@@ -1,8 +1,6 @@
 #ifndef ATHANORE_MODEL_RUN_H
 #define ATHANORE_MODEL_RUN_H
 
-#include "base/error.h"
-
 #include <json-c/json.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,15 +30,13 @@ enum run_outcome {
 };
 
 enum step_kind { STEP_COMMENT, STEP_MOVE };
-enum step_state { STEP_PENDING, STEP_BEGUN, STEP_DONE, STEP_FAILED };
+enum step_state { STEP_PENDING, STEP_BEGUN, STEP_DONE };
 
 /* What is left to do in the backend once a run has ended. */
 struct run_step {
 	enum step_kind kind;
 	enum step_state state;
-	char *text; /* comment: its text; move: the target queue */
-	int count;  /* retry count: what it becomes */
-	char *error; /* why it failed; NULL */
+	char *text; /* comment: its text; move: the queue to move to */
 };
 
 struct run {
@@ -60,9 +56,11 @@ struct run {
 	int signal;      /* 0: none */
 	char *error;     /* in words, or NULL */
 	char *attention; /* why a person has to look at it, or NULL */
-	char *token_hash; /* of the run's own API token, or NULL */
+	char *token_hash; /* SHA-256, in hex, of the run's own API token; NULL: none yet */
+	int retries_after; /* retries used by the task once the run has ended; -1: not decided */
+	bool retries_ours; /* the task goes back to be tried again by us, not by a person */
 
-	struct json_object *options; /* frozen: see run_folder.h */
+	struct json_object *options; /* frozen, {"argv", "env", "cwd", "timeout", …} */
 	char *prompt;    /* kept until the folder is written */
 	size_t prompt_len;
 	char *input;     /* the agent's stdin; NULL: none */
@@ -77,7 +75,7 @@ struct run *run_create(void);
 void run_free(struct run *run); /* NULL is fine */
 
 /* Appends a pending step; text is copied. */
-void run_add_step(struct run *run, enum step_kind kind, const char *text, int count);
+void run_add_step(struct run *run, enum step_kind kind, const char *text);
 void run_clear_steps(struct run *run);
 
 /* The steps as JSON text (freed by the caller), and back; false where text is none of ours. */

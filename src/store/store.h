@@ -19,43 +19,49 @@ struct store *store_open(
 /* After the worker was flushed. NULL is fine. */
 void store_free(struct store *store);
 
-/* Called when writing failed or works again (err NULL), on the loop. */
-void store_on_fault(struct store *store, void (*fn)(void *arg, const struct error *err), void *arg);
-
-/* ok is false where the commit failed; on the loop. */
+/* ok is false where it was not committed (err says why); on the loop, in order of the calls. */
 typedef void (*store_fn)(void *arg, bool ok, const struct error *err);
 
-/* Inserts or replaces the run as it is now (a copy is taken). fn may be NULL. conflict: another run
- * of the same task is not done. */
-void store_save_run(struct store *store, const struct run *run, store_fn fn, void *arg);
+/* Writes a new run; a copy is taken. conflict: another run of the same task is not done. */
+void store_insert_run(struct store *store, const struct run *run, store_fn fn, void *arg);
 
-/* Sets the retries used by a task on a route; 0 forgets it. In the same commit as what is asked
- * for next to it. */
+/*
+ * Writes what changes in a run's life: all but ids, queues, attempt and options. Prompt and input
+ * are forgotten once the run is running. Where retries_after is not -1 the task's retry count
+ * becomes that, in the same commit.
+ */
+void store_update_run(struct store *store, const struct run *run, store_fn fn, void *arg);
+
+/* Forgets a run that came to nothing. */
+void store_delete_run(struct store *store, const char *run_id, store_fn fn, void *arg);
+
+/* Sets the retries that a task has used on a route; 0 forgets them. */
 void store_save_retries(
-    struct store *store, const char *task_id, const char *queue_name, int count);
+    struct store *store, const char *task_id, const char *queue_name, int count, bool ours);
 
-/* A small fact by name ("api_port"); value NULL forgets it. */
+/* A small fact by name ("api_port"). */
 void store_save_fact(struct store *store, const char *name, const char *value);
+
+/* What store_load_retries() tells: ours: the task was put back by us to be tried again. */
+typedef void (*store_retries_fn)(
+    void *arg, const char *task_id, const char *queue_name, int count, bool ours);
 
 /* Reads at start, at once. Each calls fn for what there is; false with err set on failure. */
 bool store_load_runs(struct store *store, void (*fn)(void *arg, struct run *run), void *arg,
-    struct error *err) __attribute__((warn_unused_result)); /* not done; fn owns the run */
-bool store_load_retries(struct store *store,
-    void (*fn)(void *arg, const char *task_id, const char *queue_name, int count), void *arg,
-    struct error *err) __attribute__((warn_unused_result));
+    struct error *err) __attribute__((warn_unused_result)); /* those not done; fn owns the run */
+bool store_load_retries(struct store *store, store_retries_fn fn, void *arg, struct error *err)
+    __attribute__((warn_unused_result));
 
-/* The caller frees it; NULL where there is none. */
+/* At start only. The caller frees it; NULL where there is none. */
 char *store_load_fact(struct store *store, const char *name);
 
-/* The task's newest run, or NULL; fn is called on the loop and owns the run. */
-void store_last_run(
-    struct store *store, const char *task_id, void (*fn)(void *arg, struct run *run), void *arg);
+/* The task's newest run, or NULL; on the loop; fn owns the run. */
+typedef void (*store_run_fn)(void *arg, struct run *run);
+void store_last_run(struct store *store, const char *task_id, store_run_fn fn, void *arg);
 
-/*
- * Forgets runs that were done before the time and calls fn for each id, on the loop, after the
- * commit; at most `limit` at once.
- */
-void store_prune(struct store *store, int64_t before_ms, int limit,
-    void (*fn)(void *arg, const char *run_id), void *arg);
+/* Forgets runs that were done before the time, 100 at a time; fn gets their ids on the loop, after
+ * the commit, as a NULL-terminated list that is borrowed. */
+typedef void (*store_pruned_fn)(void *arg, char *const *run_ids);
+void store_prune(struct store *store, int64_t before_ms, store_pruned_fn fn, void *arg);
 
 #endif
