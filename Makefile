@@ -15,10 +15,10 @@ CFLAGS ?= -O2 -g
 PKG_CONFIG ?= pkg-config
 VERSION := $(shell cat VERSION)
 
-PACKAGES = lua5.4 lua5.4-cjson libevent libcurl json-c sqlite3
+
 # lua5.4-cjson is linked statically: it is a Lua module first, and no library on the loader's path.
-DEP_CFLAGS := $(shell $(PKG_CONFIG) --cflags lua5.4 libevent libcurl json-c sqlite3 lua5.4-cjson)
-DEP_LIBS := $(shell $(PKG_CONFIG) --libs lua5.4 libevent libcurl json-c sqlite3)
+DEP_CFLAGS := $(shell $(PKG_CONFIG) --cflags lua5.4 libevent libcurl libcrypto json-c sqlite3 lua5.4-cjson)
+DEP_LIBS := $(shell $(PKG_CONFIG) --libs lua5.4 libevent libcurl libcrypto json-c sqlite3)
 CJSON_LIB := $(firstword $(wildcard $(shell $(PKG_CONFIG) --variable=libdir lua5.4-cjson)/liblua5.4-cjson.a) -llua5.4-cjson)
 
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef

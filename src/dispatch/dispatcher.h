@@ -44,6 +44,9 @@ bool dispatcher_start(struct dispatcher *dispatcher, struct error *err)
 /* Stops by the script's on_shutdown; a second call cancels at once. */
 void dispatcher_stop(struct dispatcher *dispatcher);
 
+/* Whether it stopped without having been able to do its work: `once`, and the queue cannot be polled. */
+bool dispatcher_failed(const struct dispatcher *dispatcher);
+
 /* ---- What the API asks ---- */
 
 struct queue *dispatcher_queue(struct dispatcher *dispatcher);

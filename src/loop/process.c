@@ -82,14 +82,23 @@ void reaper_free(struct reaper *reaper)
 	free(reaper);
 }
 
-static void file_actions_init(posix_spawn_file_actions_t *actions, bool keep_stderr)
+bool reaper_knows(const struct reaper *reaper, pid_t pid)
+{
+	const struct process *process;
+
+	LIST_FOREACH (process, &reaper->processes, next)
+		if (process->pid == pid)
+			return true;
+	return false;
+}
+
+static void file_actions_init(posix_spawn_file_actions_t *actions)
 {
 	int rc = posix_spawn_file_actions_init(actions);
 
 	rc |= posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
 	rc |= posix_spawn_file_actions_addopen(actions, 1, "/dev/null", O_WRONLY, 0);
-	if (!keep_stderr)
-		rc |= posix_spawn_file_actions_addopen(actions, 2, "/dev/null", O_WRONLY, 0);
+	rc |= posix_spawn_file_actions_addopen(actions, 2, "/dev/null", O_WRONLY, 0);
 	rc |= posix_spawn_file_actions_addclosefrom_np(actions, 3);
 	if (rc != 0)
 		fatal("posix_spawn_file_actions failed");
@@ -122,14 +131,14 @@ static struct process *process_add(struct reaper *reaper, pid_t pid, process_fn 
 }
 
 struct process *process_spawn(struct reaper *reaper, const char *const *argv,
-    const char *const *envp, bool keep_stderr, process_fn fn, void *arg, struct error *err)
+    const char *const *envp, process_fn fn, void *arg, struct error *err)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	pid_t pid;
 	int rc;
 
-	file_actions_init(&actions, keep_stderr);
+	file_actions_init(&actions);
 	attributes_init(&attr);
 	rc = posix_spawn(&pid, argv[0], &actions, &attr, (char *const *)argv, (char *const *)envp);
 	posix_spawnattr_destroy(&attr);

@@ -22,12 +22,15 @@ struct reaper *reaper_create(struct loop *loop);
 void reaper_free(struct reaper *reaper);
 
 /*
- * Starts argv[0] (a path; PATH is not searched) with exactly envp, a clean
- * signal mask, stdin from /dev/null and no descriptor of ours but stdout and
- * stderr, which go to /dev/null too unless keep_stderr. NULL with err set on failure.
+ * Starts argv[0] (a path; PATH is not searched) with exactly envp, a clean signal mask and
+ * /dev/null as its only descriptors: it may outlive us, so it must not hold what is ours. NULL with
+ * err set on failure.
  */
 struct process *process_spawn(struct reaper *reaper, const char *const *argv,
-    const char *const *envp, bool keep_stderr, process_fn fn, void *arg, struct error *err);
+    const char *const *envp, process_fn fn, void *arg, struct error *err);
+
+/* Whether pid is a child of ours that somebody watches. */
+bool reaper_knows(const struct reaper *reaper, pid_t pid);
 
 /*
  * Watches a process that an earlier daemon started, or a child of ours. The

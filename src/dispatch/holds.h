@@ -1,0 +1,34 @@
+#ifndef ATHANORE_DISPATCH_HOLDS_H
+#define ATHANORE_DISPATCH_HOLDS_H
+
+#include <stdbool.h>
+
+/* Tasks that are not to be taken before a time: put back for a retry, or their prompt failed. */
+struct hold;
+
+struct holds {
+	struct hold *by_task;
+};
+
+/* Until the monotonic time; retry: the task is to be tried again, it is not merely broken. */
+void holds_set(struct holds *holds, const char *task_id, double until, bool retry);
+
+/* Holds for base · 2^(failures in a row) seconds, at most 15 minutes; returns the seconds. */
+double holds_back_off(struct holds *holds, const char *task_id, double now, double base);
+
+/* Whether the task is held now; a hold that is over is kept for its count of failures. */
+bool holds_active(const struct holds *holds, const char *task_id, double now);
+
+void holds_forget(struct holds *holds, const char *task_id);
+
+/* The earliest end of a hold that is still to come; 0 where there is none. */
+double holds_next(const struct holds *holds, double now);
+
+/* Whether any task waits for its retry now. */
+bool holds_any_retry(const struct holds *holds, double now);
+
+/* Drops what was over an hour ago. */
+void holds_sweep(struct holds *holds, double now);
+void holds_free(struct holds *holds);
+
+#endif

@@ -1,0 +1,142 @@
+/* Finds and kills what a dead supervisor has left behind. */
+#include "dispatch/lost.h"
+
+#include "base/alloc.h"
+#include "base/fs.h"
+#include "base/str.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_ENVIRON (4 << 20)
+
+struct proc {
+	pid_t pid;
+	pid_t parent;
+	char state;
+	bool doomed;
+};
+
+struct procs {
+	struct proc *list;
+	size_t count;
+};
+
+/* Reads pid, state and parent from /proc/PID/stat; the name in it may hold anything. */
+static bool read_stat(struct proc *proc)
+{
+	char path[64];
+	struct str text = {0};
+	const char *after;
+	int parent;
+	bool ok;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)proc->pid);
+	ok = fs_read(path, &text, 1 << 16, NULL);
+	after = ok ? strrchr(text.data, ')') : NULL;
+	ok = after != NULL && sscanf(after, ") %c %d", &proc->state, &parent) == 2;
+	if (ok)
+		proc->parent = parent;
+	str_free(&text);
+	return ok;
+}
+
+static void scan(struct procs *procs)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		struct proc proc = {0};
+
+		if (!isdigit((unsigned char)entry->d_name[0]))
+			continue;
+		proc.pid = (pid_t)strtol(entry->d_name, NULL, 10);
+		if (!read_stat(&proc) || proc.state == 'Z' || proc.state == 'X')
+			continue;
+		procs->list = xreallocarray(procs->list, procs->count + 1, sizeof(proc));
+		procs->list[procs->count++] = proc;
+	}
+	if (dir != NULL)
+		closedir(dir);
+}
+
+/* Whether the process was started with the marker ("NAME=value" and its NUL) in its environment. */
+static bool carries(pid_t pid, const char *marker)
+{
+	char path[64];
+	struct str text = {0};
+	bool found = false;
+
+	snprintf(path, sizeof(path), "/proc/%ld/environ", (long)pid);
+	if (fs_read(path, &text, MAX_ENVIRON, NULL)) {
+		size_t len = strlen(marker) + 1;
+
+		for (size_t at = 0; at + len <= text.len && !found; at += strlen(text.data + at) + 1)
+			found = memcmp(text.data + at, marker, len) == 0;
+	}
+	str_free(&text);
+	return found;
+}
+
+static bool parent_doomed(const struct procs *procs, pid_t parent)
+{
+	for (size_t i = 0; i < procs->count; i++)
+		if (procs->list[i].pid == parent)
+			return procs->list[i].doomed;
+	return false;
+}
+
+/* A child of ours that nobody watches came to us from a supervisor that died. */
+static bool fell_to_us(const struct reaper *reaper, const struct proc *proc)
+{
+	return proc->parent == getpid() && !reaper_knows(reaper, proc->pid);
+}
+
+static void doom(struct procs *procs, const struct reaper *reaper, const char *marker)
+{
+	bool more = true;
+
+	for (size_t i = 0; i < procs->count; i++) {
+		struct proc *proc = &procs->list[i];
+
+		proc->doomed = proc->pid != getpid() && !reaper_knows(reaper, proc->pid) &&
+		    (fell_to_us(reaper, proc) || carries(proc->pid, marker));
+	}
+	while (more) {
+		more = false;
+		for (size_t i = 0; i < procs->count; i++) {
+			struct proc *proc = &procs->list[i];
+
+			if (!proc->doomed && parent_doomed(procs, proc->parent)) {
+				proc->doomed = true;
+				more = true;
+			}
+		}
+	}
+}
+
+size_t lost_kill(const struct reaper *reaper, const char *run_id)
+{
+	char *marker = xasprintf("ATHANORE_RUN_ID=%s", run_id);
+	struct procs procs = {0};
+	size_t alive = 0;
+
+	scan(&procs);
+	doom(&procs, reaper, marker);
+	/* Stopped first, so that none of them can start another while we go through the list. */
+	for (size_t i = 0; i < procs.count; i++)
+		if (procs.list[i].doomed)
+			kill(procs.list[i].pid, SIGSTOP);
+	for (size_t i = 0; i < procs.count; i++)
+		if (procs.list[i].doomed && kill(procs.list[i].pid, SIGKILL) == 0)
+			alive++;
+	free(procs.list);
+	free(marker);
+	return alive;
+}

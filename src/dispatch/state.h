@@ -1,0 +1,196 @@
+#ifndef ATHANORE_DISPATCH_STATE_H
+#define ATHANORE_DISPATCH_STATE_H
+
+#include "dispatch/dispatcher.h"
+#include "dispatch/holds.h"
+#include "dispatch/retries.h"
+#include "dispatch/run_end.h"
+#include "model/run.h"
+
+#include <uthash.h>
+
+/* The inside of the dispatcher, shared by the files of this folder only. */
+
+/* Deadline of one call to the queue, in seconds. */
+#define QUEUE_TIMEOUT 30.0
+
+/* A route of the script with what the dispatcher knows about it. */
+struct route_state {
+	const struct route *route;
+	double next_poll; /* monotonic */
+	bool due;         /* to be polled as soon as there is a slot */
+	bool behind;      /* the last poll may have left tasks there */
+	bool polled;      /* part of the poll under way */
+	size_t limit;     /* tasks to ask for; grows while all that came is not ready */
+	size_t returned;  /* by the poll under way */
+	size_t begun;     /* claims begun out of it */
+	int running;      /* slots that its runs hold */
+	char *error;      /* what its script said last, or NULL */
+	int64_t error_at;
+};
+
+/* Why a run is to be ended. */
+enum cancel_reason { CANCEL_NONE, CANCEL_REQUESTED, CANCEL_SHUTDOWN, CANCEL_MOVED };
+
+/* A run that is not done. It waits for one thing at a time. */
+struct live {
+	struct dispatcher *d;
+	struct run *run;
+	struct json_object *task; /* as the poll saw it; NULL after a restart */
+	bool stored;              /* it stands in the store */
+	bool has_slot;
+	bool moved_by_agent;
+	enum cancel_reason cancel;
+	int spawns; /* supervisors started for it */
+
+	struct script_call *script_call;
+	struct queue_call *queue_call;
+	struct process *process;
+	struct loop_timer *timer; /* for another try of what failed */
+	void (*again)(struct live *live);
+	int failures; /* tries of the present step that failed */
+	bool unsure;  /* the present step may have reached the backend already */
+	bool folder_busy; /* a job for its folder is with the storage thread */
+	size_t survivors; /* processes of a lost run that would not die */
+	struct run_end end;
+	void (*hook_next)(struct live *live);
+	void (*before_next)(struct live *live, const struct error *err);
+	UT_hash_handle hh; /* by run->task_id */
+};
+
+/* A task that a poll brought and that waits for a slot. */
+struct candidate {
+	struct route_state *route;
+	struct json_object *task;
+};
+
+enum stop_phase {
+	STOP_NO,
+	STOP_DRAIN,  /* waiting for the agents */
+	STOP_DETACH, /* waiting for what is neither running nor at rest */
+	STOP_CANCEL, /* the agents are being ended */
+	STOP_DONE,
+};
+
+struct dispatcher {
+	struct dispatcher_options options;
+	struct loop *loop;
+	struct worker *worker;
+	struct store *store;
+	struct queue *queue;
+	struct script *script;
+	const struct config *config;
+	char *runs_dir;
+	int64_t started_at;
+
+	struct route_state *routes; /* in the order in which they are served */
+	size_t route_count;
+	struct live *lives; /* by task id */
+	int slots_used;
+	struct retries retries;
+	struct holds holds;
+
+	char *user; /* the backend's name for us; NULL: not known or nobody */
+	bool user_known;
+
+	struct loop_timer *poll_timer;
+	struct queue_call *poll_call;
+	struct candidate *candidates;
+	size_t candidate_count;
+	size_t candidate_next;
+	int preparing; /* claims of this poll that have not got past their script */
+	int poll_failures;
+	double poll_not_before; /* monotonic: backing off from errors */
+	char *poll_error;
+	int64_t last_poll_at;
+	char *store_error; /* the last commit failed; nothing is claimed until one succeeds */
+	double next_prune; /* monotonic */
+
+	enum stop_phase stopping;
+	struct loop_timer *stop_timer;
+	bool failed;       /* `once` ended without having been able to poll */
+	bool rest_pending; /* a check for rest is on its way */
+	bool kicked;       /* so is a look at what waits */
+};
+
+/* ---- live.c ---- */
+
+struct live *live_create(struct dispatcher *d, struct run *run);
+struct live *live_find(struct dispatcher *d, const char *task_id);
+/* Takes the run out of the dispatcher and frees it; nothing of it may be under way. */
+void live_retire(struct live *live);
+void live_take_slot(struct live *live);
+void live_free_slot(struct live *live);
+/* The only place where a run's state changes; a step that cannot be is fatal. */
+void live_set_state(struct live *live, enum run_state state);
+/* Writes the run as it is now and goes on with `next` once that is on disk, trying until it is. */
+void live_commit(struct live *live, void (*next)(struct live *live));
+/* Calls `again` later: backs off from 1 to max seconds with each failure. */
+void live_retry(struct live *live, double max, void (*again)(struct live *live));
+/* Appends a record to the run's log; fields are alternating names and values, ended by NULL. */
+void live_note(struct live *live, const char *type, const char *const *fields);
+char *live_dir(const struct live *live);
+/* The run as agent adapters see it; a new object. */
+struct json_object *live_describe(struct live *live);
+void live_log(struct live *live, int level, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+const struct route *live_route(struct live *live); /* NULL: the script has it no more */
+
+/* ---- poller.c ---- */
+
+void poller_start(struct dispatcher *d);
+void poller_stop(struct dispatcher *d);
+/* Slots, holds or tasks changed: goes on with what waits for them. */
+void poller_kick(struct dispatcher *d);
+/* A claim has got past its script: `begun` where a run came of it. */
+void poller_prepared(struct dispatcher *d, struct route_state *route, bool begun);
+struct route_state *poller_route(struct dispatcher *d, const char *queue_name);
+
+/* ---- claim.c ---- */
+
+void claim_begin(struct dispatcher *d, struct route_state *route, struct json_object *task);
+/* A claim that an earlier daemon began: finishes or drops it by where the task is. */
+void claim_resume(struct live *live);
+
+/* ---- runner.c ---- */
+
+void runner_start(struct live *live);  /* state claiming → starting → running */
+void runner_resume(struct live *live); /* starting or running, after a restart */
+/* Ends the run, at whatever point it is. */
+void runner_cancel(struct live *live, enum cancel_reason reason);
+
+/* ---- finish.c ---- */
+
+/* The agent has ended, or will never start: decides and carries out what follows. Takes over what
+ * end holds. */
+void finish_begin(struct live *live, struct run_end *end);
+void finish_resume(struct live *live);
+/* The backend may work again: what waits for another try is tried now. */
+void finish_poke(struct dispatcher *d);
+
+/* ---- hooks.c ---- */
+
+/* Each calls the agent adapter's function, if there is one, and then `next`, in this turn or later. */
+void hooks_before(struct live *live, void (*next)(struct live *live, const struct error *err));
+void hooks_outcome(struct live *live, void (*next)(struct live *live));
+void hooks_after(struct live *live, void (*next)(struct live *live));
+
+/* ---- moved.c ---- */
+
+/* Ends runs whose task was taken away, where their route says so. */
+void moved_check(struct dispatcher *d);
+
+/* ---- recovery.c ---- */
+
+bool recovery_run(struct dispatcher *d, struct error *err) __attribute__((warn_unused_result));
+
+/* ---- stop.c ---- */
+
+/* Something ended: are we at rest, where we are to stop? */
+void dispatcher_check_rest(struct dispatcher *d);
+
+/* ---- dispatcher.c ---- */
+
+bool dispatcher_claims(const struct dispatcher *d); /* whether new tasks may be taken */
+
+#endif
