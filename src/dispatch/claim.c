@@ -23,6 +23,8 @@ static void on_deleted(void *arg, bool ok, const struct error *err)
 {
 	struct live *live = arg;
 
+	if (live_frozen(live))
+		return;
 	if (!ok)
 		log_warn("%s; the run is dropped at the next start", err->message);
 	drop(live);
@@ -31,6 +33,8 @@ static void on_deleted(void *arg, bool ok, const struct error *err)
 /* The task is not ours: forgets the run. */
 static void forget(struct live *live)
 {
+	if (live_frozen(live))
+		return;
 	live_free_slot(live);
 	store_delete_run(live->d->store, live->run->id, on_deleted, live);
 }
@@ -92,6 +96,8 @@ static void on_inserted(void *arg, bool ok, const struct error *err)
 	struct live *live = arg;
 	struct dispatcher *d = live->d;
 
+	if (live_frozen(live))
+		return;
 	if (!ok) {
 		route_failed(live, err);
 		drop(live);

@@ -119,6 +119,11 @@ void live_retry(struct live *live, double max, void (*again)(struct live *live))
 	loop_timer_set(live->timer, delay < max ? delay : max);
 }
 
+bool live_frozen(const struct live *live)
+{
+	return live->d->stopping == STOP_DONE;
+}
+
 static void commit(struct live *live);
 
 static void on_committed(void *arg, bool ok, const struct error *err)
@@ -126,6 +131,8 @@ static void on_committed(void *arg, bool ok, const struct error *err)
 	struct live *live = arg;
 	struct dispatcher *d = live->d;
 
+	if (live_frozen(live))
+		return;
 	if (ok) {
 		void (*next)(struct live *) = live->again;
 
@@ -149,6 +156,8 @@ static void commit(struct live *live)
 {
 	loop_timer_free(live->timer);
 	live->timer = NULL;
+	if (live_frozen(live))
+		return;
 	store_update_run(live->d->store, live->run, on_committed, live);
 }
 

@@ -103,6 +103,8 @@ static void on_probed(void *arg, struct run_probe *found)
 	struct live *live = arg;
 
 	live->folder_busy = false;
+	if (live_frozen(live))
+		return;
 	if (found->held) {
 		attach(live, found->pid);
 	} else if (found->ended) {
@@ -123,6 +125,8 @@ static void on_verified(void *arg, struct run_probe *found)
 	struct live *live = arg;
 
 	live->folder_busy = false;
+	if (live_frozen(live))
+		return;
 	if (found->held && live->process != NULL) {
 		live_log(live, LOG_INFO, "agent taken up again");
 		if (live->cancel != CANCEL_NONE)
@@ -224,6 +228,8 @@ static void on_folder(void *arg, const struct error *err)
 	struct live *live = arg;
 
 	live->folder_busy = false;
+	if (live_frozen(live))
+		return;
 	if (err != NULL)
 		end_with(live, "spawn_failed", err->message);
 	else if (live->cancel != CANCEL_NONE)
@@ -268,6 +274,8 @@ static void on_resumed(void *arg, struct run_probe *found)
 	struct live *live = arg;
 
 	live->folder_busy = false;
+	if (live_frozen(live))
+		return;
 	if (found->started || found->held || found->ended) {
 		on_probed(live, found);
 	} else if (live->run->state == RUN_STARTING) {

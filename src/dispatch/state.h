@@ -136,6 +136,9 @@ void live_log(struct live *live, int level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 const struct route *live_route(struct live *live); /* NULL: the script has it no more */
 
+/* The dispatcher has come to rest: nothing more is begun for the run, it goes on at the next start. */
+bool live_frozen(const struct live *live);
+
 /* ---- poller.c ---- */
 
 void poller_start(struct dispatcher *d);
