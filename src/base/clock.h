@@ -17,7 +17,8 @@ double clock_monotonic(void);
 /* RFC 3339, UTC, with milliseconds; returns buf. */
 const char *clock_format(int64_t ms, char buf[CLOCK_TEXT_SIZE]);
 
-/* The inverse; any number of fraction digits, "Z" or an offset. False where text is no such time. */
+/* The inverse; any number of fraction digits, "Z" or an offset. False where text is no such time.
+ */
 bool clock_parse(const char *text, int64_t *ms);
 
 #endif

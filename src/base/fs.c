@@ -44,7 +44,8 @@ static bool read_fd(int fd, const char *path, struct str *out, size_t max, struc
 			break;
 		out->len += (size_t)n;
 		if (out->len - start > max)
-			return error_set(err, ERROR_INVALID, "%s is larger than %zu bytes", path, max);
+			return error_set(
+			    err, ERROR_INVALID, "%s is larger than %zu bytes", path, max);
 	}
 	out->data[out->len] = '\0';
 	return true;
@@ -104,8 +105,8 @@ static int write_then_rename(
 	return durable ? sync_dir_of(path) : 0;
 }
 
-bool fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode, bool durable,
-    struct error *err)
+bool fs_write_atomic(
+    const char *path, const void *data, size_t len, mode_t mode, bool durable, struct error *err)
 {
 	char *tmp = xasprintf("%s.tmp", path);
 	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
@@ -141,7 +142,8 @@ bool fs_mkdir_p(const char *path, mode_t mode, struct error *err)
 	char *part = xstrdup(path);
 	bool ok = true;
 
-	for (char *slash = strchr(part + 1, '/'); ok && slash != NULL; slash = strchr(slash + 1, '/')) {
+	for (char *slash = strchr(part + 1, '/'); ok && slash != NULL;
+	     slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		ok = make_dir(part, mode, err);
 		*slash = '/';

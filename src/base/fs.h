@@ -33,8 +33,7 @@ bool fs_remove_tree(const char *path, struct error *err) __attribute__((warn_unu
  * err set; conflict means another process holds it, whose pid is then written to *holder
  * (0 where it is not known). Writes our own pid into the file.
  */
-int fs_lock(const char *path, pid_t *holder, struct error *err)
-    __attribute__((warn_unused_result));
+int fs_lock(const char *path, pid_t *holder, struct error *err) __attribute__((warn_unused_result));
 
 /* dir + "/" + name; name alone where it is absolute. The caller frees it. */
 char *fs_join(const char *dir, const char *name);

@@ -31,7 +31,8 @@ static void parse_failed(
 	size_t line, column;
 
 	position(text, offset < len ? offset : len, &line, &column);
-	error_set(err, ERROR_INVALID, "invalid JSON at line %zu, column %zu: %s", line, column, why);
+	error_set(
+	    err, ERROR_INVALID, "invalid JSON at line %zu, column %zu: %s", line, column, why);
 }
 
 struct json_object *json_parse(const char *text, size_t len, struct error *err)
@@ -92,7 +93,8 @@ const char *json_get_string(struct json_object *object, const char *key)
 {
 	struct json_object *value = member(object, key);
 
-	if (json_object_is_type(value, json_type_string) || json_object_is_type(value, json_type_int))
+	if (json_object_is_type(value, json_type_string) ||
+	    json_object_is_type(value, json_type_int))
 		return json_object_get_string(value);
 	return NULL;
 }
@@ -108,7 +110,8 @@ double json_get_double(struct json_object *object, const char *key, double fallb
 {
 	struct json_object *value = member(object, key);
 
-	if (json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double))
+	if (json_object_is_type(value, json_type_int) ||
+	    json_object_is_type(value, json_type_double))
 		return json_object_get_double(value);
 	return fallback;
 }
@@ -117,7 +120,8 @@ bool json_get_bool(struct json_object *object, const char *key, bool fallback)
 {
 	struct json_object *value = member(object, key);
 
-	return json_object_is_type(value, json_type_boolean) ? json_object_get_boolean(value) : fallback;
+	return json_object_is_type(value, json_type_boolean) ? json_object_get_boolean(value)
+							     : fallback;
 }
 
 struct json_object *json_get_array(struct json_object *object, const char *key)

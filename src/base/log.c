@@ -125,7 +125,8 @@ void log_with(enum log_level level, const char *const *fields, const char *fmt, 
 		put_json(&line, time, level, fields, message);
 	else
 		put_text(&line, time, level, fields, message);
-	/* One write a record: lines of two threads do not mix. A log that fails has nowhere to say so. */
+	/* One write a record: lines of two threads do not mix. A log that fails has nowhere to say
+	 * so. */
 	if (fs_write_all(STDERR_FILENO, line.data, line.len) == -1)
 		(void)0;
 	str_free(&line);
