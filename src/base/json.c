@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 
+#include <ctype.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -35,8 +36,56 @@ static void parse_failed(
 	    err, ERROR_INVALID, "invalid JSON at line %zu, column %zu: %s", line, column, why);
 }
 
+static bool is_key_end(const char *text, size_t len, size_t at)
+{
+	while (at < len && strchr(" \t\r\n", text[at]) != NULL)
+		at++;
+	return at < len && text[at] == ':';
+}
+
+/* Moves *at from the opening to the closing quote of a string; NULL or what is wrong with it. */
+static const char *check_string(const char *text, size_t len, size_t *at)
+{
+	bool has_nul = false;
+
+	for ((*at)++; *at < len && text[*at] != '"'; (*at)++) {
+		if ((unsigned char)text[*at] < 0x20)
+			return "a control character in a string must be escaped";
+		if (text[*at] != '\\')
+			continue;
+		has_nul |= len - *at > 5 && memcmp(text + *at, "\\u0000", 6) == 0;
+		(*at)++;
+	}
+	if (has_nul && is_key_end(text, len, *at + 1))
+		return "a key must not hold \\u0000";
+	return NULL;
+}
+
+/*
+ * Looks in JSON that json-c took for what it takes though it should not: NaN, Infinity, "1.",
+ * control characters, and keys that it would cut at a NUL. NULL, or what is wrong at *at.
+ */
+static const char *check_strictly(const char *text, size_t len, size_t *at)
+{
+	for (*at = 0; *at < len; (*at)++) {
+		const char *why = NULL;
+		char c = text[*at];
+
+		if (c == '"')
+			why = check_string(text, len, at);
+		else if (c == 'N' || c == 'I')
+			why = "NaN and Infinity are no JSON";
+		else if (c == '.' && (*at + 1 == len || !isdigit((unsigned char)text[*at + 1])))
+			why = "a digit is expected behind the point";
+		if (why != NULL)
+			return why;
+	}
+	return NULL;
+}
+
 struct json_object *json_parse(const char *text, size_t len, struct error *err)
 {
+	const char *why;
 	struct json_tokener *tok;
 	struct json_object *value;
 	enum json_tokener_error status;
@@ -57,13 +106,16 @@ struct json_object *json_parse(const char *text, size_t len, struct error *err)
 	json_tokener_free(tok);
 	if (status == json_tokener_success && end < len)
 		status = json_tokener_error_parse_unexpected;
-	if (status == json_tokener_success && value != NULL)
+	why = status == json_tokener_success ? check_strictly(text, len, &end) : NULL;
+	if (status == json_tokener_success && why == NULL && value != NULL)
 		return value;
 	json_object_put(value);
-	if (status == json_tokener_success)
+	if (why != NULL)
+		parse_failed(err, text, len, end, why);
+	else if (status == json_tokener_success)
 		parse_failed(err, text, len, 0, "null is not expected here");
-	else if (status == json_tokener_continue)
-		parse_failed(err, text, len, len, "it ends too early");
+	else if (status == json_tokener_continue || status == json_tokener_error_parse_eof)
+		parse_failed(err, text, len, end, "it ends too early");
 	else
 		parse_failed(err, text, len, end, json_tokener_error_desc(status));
 	return NULL;
@@ -158,6 +210,10 @@ void json_put_double(struct json_object *object, const char *key, double value)
 {
 	char text[32];
 
+	if (!isfinite(value)) {
+		json_put(object, key, NULL);
+		return;
+	}
 	if (value == floor(value) && fabs(value) < 1e15) {
 		json_put_int(object, key, (int64_t)value);
 		return;
