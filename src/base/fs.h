@@ -8,8 +8,8 @@
 
 /* Files and folders. Each bool function is false with err set; messages name the path. */
 
-/* Appends the whole file to out; a file over max bytes is an error (invalid). A missing one is
- * not_found. */
+/* Appends the whole file to out, or nothing on failure; a file over max bytes is an error
+ * (invalid). A missing one is not_found. */
 bool fs_read(const char *path, struct str *out, size_t max, struct error *err)
     __attribute__((warn_unused_result));
 
