@@ -75,6 +75,9 @@ static void put_plain(struct str *out, const char *text, bool line_breaks)
 			str_puts(out, "  ");
 		else if (c < 0x20 || c == 0x7f)
 			str_printf(out, "\\x%02x", c);
+		else if (c == 0xc2 && (unsigned char)clean.data[i + 1] < 0xa0)
+			str_printf(
+			    out, "\\x%02x", (unsigned char)clean.data[++i]); /* U+0080 to U+009F */
 		else
 			str_putc(out, (char)c);
 	}
