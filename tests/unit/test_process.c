@@ -15,6 +15,11 @@ static struct loop *loop;
 static struct reaper *reaper;
 static char *dir;
 
+/* What a test starts; NULL again once it has ended or was let go. */
+static struct process *process;
+static struct process *attached;
+static struct process *processes[20];
+
 /* What the last end that was told was like, and how many there were. */
 static int last_status;
 static int ends;
@@ -33,8 +38,18 @@ static int set_up(void **state)
 	return 0;
 }
 
+static void let_go(struct process **which)
+{
+	process_free(*which);
+	*which = NULL;
+}
+
 static int tear_down(void **state)
 {
+	let_go(&process);
+	let_go(&attached);
+	for (size_t i = 0; i < sizeof(processes) / sizeof(*processes); i++)
+		let_go(&processes[i]);
 	reaper_free(reaper);
 	loop_free(loop);
 	return remove_temp_dir(state);
@@ -57,11 +72,8 @@ static void run_at_most(double seconds)
 
 static void on_end(void *arg, int status)
 {
-	struct process **process = arg;
-
 	last_status = status;
-	process_free(*process);
-	*process = NULL;
+	let_go(arg);
 	if (++ends == wanted)
 		loop_stop(loop);
 }
@@ -91,8 +103,6 @@ static char *read_back(const char *name)
 
 static void test_exit_status(void **state)
 {
-	struct process *process;
-
 	(void)state;
 	spawn_shell("exit 3", NULL, &process);
 	assert_true(process_pid(process) > 0);
@@ -104,8 +114,6 @@ static void test_exit_status(void **state)
 
 static void test_signal(void **state)
 {
-	struct process *process;
-
 	(void)state;
 	spawn_shell("kill -KILL $$", NULL, &process);
 	run_at_most(10);
@@ -116,8 +124,6 @@ static void test_signal(void **state)
 
 static void test_many(void **state)
 {
-	struct process *processes[20];
-
 	(void)state;
 	for (int i = 0; i < 20; i++)
 		spawn_shell("exit 0", NULL, &processes[i]);
@@ -131,7 +137,6 @@ static void test_many(void **state)
 static void test_environment(void **state)
 {
 	static const char *const envp[] = {"ONE=1", "TWO=a b", NULL};
-	struct process *process;
 	char *text;
 
 	(void)state;
@@ -156,7 +161,6 @@ static unsigned long long signals_of(const char *status, const char *name)
 /* Descriptors, stdin and the signal mask of ours are not the child's. */
 static void test_clean_child(void **state)
 {
-	struct process *process;
 	int leaked = open("/dev/zero", O_RDONLY); /* not close-on-exec */
 	sigset_t set, before;
 	char *text;
@@ -194,12 +198,6 @@ static void test_cannot_start(void **state)
 	error_clear(&err);
 }
 
-static void stop(void *arg)
-{
-	(void)arg;
-	loop_stop(loop);
-}
-
 static bool is_child(pid_t pid)
 {
 	siginfo_t info;
@@ -207,28 +205,27 @@ static bool is_child(pid_t pid)
 	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
+static void run_until_reaped(pid_t pid)
+{
+	while (is_child(pid))
+		run_at_most(0.01);
+}
+
 /* A child that nobody watches any more is reaped all the same. */
 static void test_free_leaves_it_running(void **state)
 {
-	struct process *process, *other;
 	pid_t pid;
 
 	(void)state;
 	spawn_shell("exec sleep 1000", NULL, &process);
 	pid = process_pid(process);
-	process_free(process);
+	let_go(&process);
 	process_free(NULL);
 	assert_int_equal(kill(pid, 0), 0);
 	assert_int_equal(kill(pid, SIGKILL), 0);
-	while (is_child(pid)) {
-		struct loop_timer *timer = loop_timer_create(loop, stop, NULL);
-
-		loop_timer_set(timer, 0.01);
-		loop_run(loop);
-		loop_timer_free(timer);
-	}
+	run_until_reaped(pid);
 	assert_int_equal(ends, 0);
-	spawn_shell("exit 0", NULL, &other);
+	spawn_shell("exit 0", NULL, &process);
 	run_at_most(10);
 	assert_int_equal(ends, 1);
 }
@@ -236,7 +233,6 @@ static void test_free_leaves_it_running(void **state)
 /* Orphans fall to us, and are reaped without a word. */
 static void test_orphans(void **state)
 {
-	struct process *process;
 	char *text;
 	pid_t pid;
 
@@ -248,26 +244,19 @@ static void test_orphans(void **state)
 	pid = (pid_t)strtol(text, NULL, 10);
 	free(text);
 	assert_true(is_child(pid));
-	while (is_child(pid)) {
-		struct loop_timer *timer = loop_timer_create(loop, stop, NULL);
-
-		loop_timer_set(timer, 0.01);
-		loop_run(loop);
-		loop_timer_free(timer);
-	}
+	run_until_reaped(pid);
 	assert_int_equal(ends, 1);
 }
 
 static void test_attach(void **state)
 {
-	struct process *child, *attached;
 	struct error err = {0};
 	char *text;
 	pid_t pid;
 
 	(void)state;
 	/* A grandchild, whose parent has gone. */
-	spawn_shell("sleep 1000 & echo $! > \"$0/pid\"", NULL, &child);
+	spawn_shell("sleep 1000 & echo $! > \"$0/pid\"", NULL, &process);
 	run_at_most(10);
 	text = read_back("pid");
 	pid = (pid_t)strtol(text, NULL, 10);
@@ -281,6 +270,7 @@ static void test_attach(void **state)
 	assert_int_equal(ends, 2);
 	assert_int_equal(last_status, -1);
 	assert_null(attached);
+	run_until_reaped(pid);
 	assert_null(process_attach(reaper, pid, on_end, NULL, &err));
 	assert_int_equal(err.code, ERROR_NOT_FOUND);
 	error_clear(&err);
@@ -288,15 +278,14 @@ static void test_attach(void **state)
 
 static void test_detach(void **state)
 {
-	struct process *child, *attached;
 	pid_t pid;
 
 	(void)state;
-	spawn_shell("exec sleep 1000", NULL, &child);
-	pid = process_pid(child);
+	spawn_shell("exec sleep 1000", NULL, &process);
+	pid = process_pid(process);
 	attached = process_attach(reaper, pid, on_end, &attached, NULL);
 	assert_non_null(attached);
-	process_free(attached);
+	let_go(&attached);
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	run_at_most(10);
 	assert_int_equal(ends, 1);
