@@ -42,8 +42,7 @@ else
 SUPERVISE_LDFLAGS = $(LINK_HARDEN)
 endif
 
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DATHANORE_VERSION='"$(VERSION)"' \
-	-DATHANORE_LIBEXECDIR='"$(PREFIX)/libexec/athanore"' \
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DATHANORE_VERSION='"$(VERSION)"' $(PREFIX_CFLAGS) \
 	-Isrc $(DEP_CFLAGS) $(WARNINGS) $(HARDEN) -MMD -MP $(CFLAGS)
 
 LAYERS = base loop model store queue script dispatch api mcp web cli
@@ -53,7 +52,8 @@ MAIN_OBJ := $(BUILD)/obj/main.o
 # The supervisor is libc only: these files of base, and its own.
 SUPERVISE_SRC := $(wildcard src/supervise/*.c) $(addprefix src/base/,alloc.c error.c clock.c str.c json_text.c fs.c)
 SUPERVISE_OBJ := $(SUPERVISE_SRC:src/%.c=$(BUILD)/supervise-obj/%.o)
-LUA_SRC := $(shell find lua -name '*.lua' -not -path '*/_meta/*' | LC_ALL=C sort)
+LUA_ALL := $(shell find lua -name '*.lua' | LC_ALL=C sort)
+LUA_SRC := $(foreach file,$(LUA_ALL),$(if $(findstring /_meta/,$(file)),,$(file)))
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
@@ -102,6 +102,14 @@ $(BUILD)/gen/lua_files.c: $(LUA_SRC) scripts/embed
 $(BUILD)/obj/gen/lua_files.o: $(BUILD)/gen/lua_files.c $(BUILD)/flags
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -c -o $@ $<
 
+# Another PREFIX concerns only the files that look at it.
+PREFIX_OBJ := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(shell grep -ls ATHANORE_LIBEXECDIR $(LIB_SRC) src/main.c))
+$(PREFIX_OBJ): PREFIX_CFLAGS = -DATHANORE_LIBEXECDIR='"$(PREFIX)/libexec/athanore"'
+$(PREFIX_OBJ): $(BUILD)/prefix
+
+$(BUILD)/prefix: FORCE
+	$(Q)mkdir -p $(@D) && printf '%s\n' '$(PREFIX)' | cmp -s - $@ || printf '%s\n' '$(PREFIX)' > $@
+
 # Rebuild when the compiler, its flags or the version change.
 $(BUILD)/flags: FORCE
 	$(Q)mkdir -p $(@D) && printf '%s\n' '$(CC) $(subst ',,$(ALL_CFLAGS)) $(SUPERVISE_CFLAGS)' | cmp -s - $@ || \
@@ -136,7 +144,9 @@ install: all
 	install -m 755 $(BUILD)/athanore $(DESTDIR)$(PREFIX)/bin/athanore
 	install -m 755 $(BUILD)/athanore-supervise $(DESTDIR)$(PREFIX)/libexec/athanore/athanore-supervise
 	install -m 644 docs/athanore.1 $(DESTDIR)$(PREFIX)/share/man/man1/athanore.1
-	cp -R lua $(DESTDIR)$(PREFIX)/share/athanore/
+	for file in $(LUA_ALL); do \
+		install -D -m 644 "$$file" "$(DESTDIR)$(PREFIX)/share/athanore/$$file" || exit 1; \
+	done
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/athanore $(DESTDIR)$(PREFIX)/share/man/man1/athanore.1

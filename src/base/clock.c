@@ -7,6 +7,10 @@
 #include <string.h>
 #include <time.h>
 
+/* The years 0000 to 9999, which four digits can say. */
+#define FIRST_MS (-62167219200000)
+#define LAST_MS 253402300799999
+
 int64_t clock_now_ms(void)
 {
 	struct timespec ts;
@@ -27,60 +31,115 @@ double clock_monotonic(void)
 
 const char *clock_format(int64_t ms, char buf[CLOCK_TEXT_SIZE])
 {
-	time_t seconds = (time_t)(ms >= 0 ? ms / 1000 : (ms - 999) / 1000);
-	int millis = (int)(ms - (int64_t)seconds * 1000);
+	int64_t in_range = ms < FIRST_MS ? FIRST_MS : ms > LAST_MS ? LAST_MS : ms;
+	int64_t millis = ((in_range % 1000) + 1000) % 1000;
+	time_t seconds = (time_t)((in_range - millis) / 1000);
 	struct tm tm;
 	char day[32];
 
-	if (gmtime_r(&seconds, &tm) == NULL || tm.tm_year + 1900 > 9999 || tm.tm_year + 1900 < 0)
-		memset(&tm, 0, sizeof(tm));
-	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(buf, CLOCK_TEXT_SIZE, "%.19s.%03dZ", day, millis);
+	if (gmtime_r(&seconds, &tm) == NULL)
+		fatal("gmtime_r failed");
+	strftime(day, sizeof(day), "-%m-%dT%H:%M:%S", &tm);
+	snprintf(buf, CLOCK_TEXT_SIZE, "%04u%.15s.%03uZ", (unsigned)(tm.tm_year + 1900) % 10000,
+	    day, (unsigned)millis % 1000);
 	return buf;
 }
 
-/* Reads ".123" into milliseconds and moves *text past it. */
-static int parse_fraction(const char **text)
+/* Reads exactly `digits` digits and moves *text past them; false where there are others. */
+static bool parse_number(const char **text, int digits, int low, int high, int *value)
 {
-	int millis = 0;
+	*value = 0;
+	for (int i = 0; i < digits; i++, (*text)++) {
+		if (**text < '0' || **text > '9')
+			return false;
+		*value = *value * 10 + (**text - '0');
+	}
+	return *value >= low && *value <= high;
+}
+
+static bool parse_char(const char **text, char c)
+{
+	if (**text != c)
+		return false;
+	(*text)++;
+	return true;
+}
+
+static int days_in_month(int year, int month)
+{
+	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+	return days[month - 1] + (month == 2 && leap);
+}
+
+static bool parse_date(const char **text, struct tm *tm)
+{
+	int year, month;
+
+	if (!parse_number(text, 4, 0, 9999, &year) || !parse_char(text, '-') ||
+	    !parse_number(text, 2, 1, 12, &month) || !parse_char(text, '-') ||
+	    !parse_number(text, 2, 1, days_in_month(year, month), &tm->tm_mday))
+		return false;
+	tm->tm_year = year - 1900;
+	tm->tm_mon = month - 1;
+	return true;
+}
+
+/* A leap second is let through; it becomes the next minute's first. */
+static bool parse_time(const char **text, struct tm *tm)
+{
+	return parse_number(text, 2, 0, 23, &tm->tm_hour) && parse_char(text, ':') &&
+	       parse_number(text, 2, 0, 59, &tm->tm_min) && parse_char(text, ':') &&
+	       parse_number(text, 2, 0, 60, &tm->tm_sec);
+}
+
+/* Reads ".123", where there is one, into milliseconds and moves *text past it. */
+static bool parse_fraction(const char **text, int *millis)
+{
 	int scale = 100;
 
-	if (**text != '.')
-		return 0;
-	for ((*text)++; **text >= '0' && **text <= '9'; (*text)++) {
-		millis += (**text - '0') * scale;
+	*millis = 0;
+	if (!parse_char(text, '.'))
+		return true;
+	if (**text < '0' || **text > '9')
+		return false;
+	for (; **text >= '0' && **text <= '9'; (*text)++) {
+		*millis += (**text - '0') * scale;
 		scale /= 10;
 	}
-	return millis;
+	return true;
 }
 
 /* Reads "Z" or "+01:30" into minutes east of UTC. */
-static bool parse_offset(const char *text, int *minutes)
+static bool parse_offset(const char **text, int *minutes)
 {
-	int h, m, used = 0;
-	char sign;
+	int hour, minute;
+	int sign = **text == '-' ? -1 : 1;
 
 	*minutes = 0;
-	if (strcmp(text, "Z") == 0 || strcmp(text, "z") == 0)
+	if (parse_char(text, 'Z') || parse_char(text, 'z'))
 		return true;
-	if (sscanf(text, "%c%2d:%2d%n", &sign, &h, &m, &used) != 3 || text[used] != '\0')
+	if (!parse_char(text, '+') && !parse_char(text, '-'))
 		return false;
-	if ((sign != '+' && sign != '-') || h > 23 || m > 59 || h < 0 || m < 0)
+	if (!parse_number(text, 2, 0, 23, &hour) || !parse_char(text, ':') ||
+	    !parse_number(text, 2, 0, 59, &minute))
 		return false;
-	*minutes = (sign == '-' ? -1 : 1) * (h * 60 + m);
+	*minutes = sign * (hour * 60 + minute);
 	return true;
 }
 
 bool clock_parse(const char *text, int64_t *ms)
 {
 	struct tm tm = {0};
-	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
 	int millis, offset;
 
-	if (rest == NULL)
+	if (!parse_date(&text, &tm))
 		return false;
-	millis = parse_fraction(&rest);
-	if (!parse_offset(rest, &offset))
+	if (!parse_char(&text, 'T') && !parse_char(&text, 't') && !parse_char(&text, ' '))
+		return false;
+	if (!parse_time(&text, &tm) || !parse_fraction(&text, &millis) ||
+	    !parse_offset(&text, &offset) || *text != '\0')
 		return false;
 	*ms = ((int64_t)timegm(&tm) - (int64_t)offset * 60) * 1000 + millis;
 	return true;

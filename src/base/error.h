@@ -22,7 +22,7 @@ enum error_code {
 struct error {
 	enum error_code code;
 	double retry_after; /* seconds until another try makes sense; 0: not said */
-	char *message;      /* what happened, where, what to do; no newline at the end */
+	char *message;	    /* what happened, where, what to do; no newline at the end */
 };
 
 /* Replaces what err holds. err may be NULL: nobody wants to know. Always returns false. */

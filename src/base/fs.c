@@ -44,7 +44,8 @@ static bool read_fd(int fd, const char *path, struct str *out, size_t max, struc
 			break;
 		out->len += (size_t)n;
 		if (out->len - start > max)
-			return error_set(err, ERROR_INVALID, "%s is larger than %zu bytes", path, max);
+			return error_set(
+			    err, ERROR_INVALID, "%s is larger than %zu bytes", path, max);
 	}
 	out->data[out->len] = '\0';
 	return true;
@@ -52,6 +53,7 @@ static bool read_fd(int fd, const char *path, struct str *out, size_t max, struc
 
 bool fs_read(const char *path, struct str *out, size_t max, struct error *err)
 {
+	size_t before = out->len;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	bool ok;
 
@@ -59,6 +61,10 @@ bool fs_read(const char *path, struct str *out, size_t max, struct error *err)
 		return error_set_errno(err, code_of(errno), errno, "cannot open %s", path);
 	ok = read_fd(fd, path, out, max, err);
 	close(fd);
+	if (!ok) {
+		out->len = before;
+		out->data[before] = '\0';
+	}
 	return ok;
 }
 
@@ -104,11 +110,19 @@ static int write_then_rename(
 	return durable ? sync_dir_of(path) : 0;
 }
 
-bool fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode, bool durable,
-    struct error *err)
+/* A file of an earlier crash would keep its own mode and whoever has it open: it goes first. */
+static int open_new(const char *path, mode_t mode)
+{
+	if (unlink(path) == -1 && errno != ENOENT)
+		return -1;
+	return open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+}
+
+bool fs_write_atomic(
+    const char *path, const void *data, size_t len, mode_t mode, bool durable, struct error *err)
 {
 	char *tmp = xasprintf("%s.tmp", path);
-	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	int fd = open_new(tmp, mode);
 	int rc = fd == -1 ? -1 : write_then_rename(fd, tmp, path, data, len, durable);
 	int saved = errno;
 
@@ -138,10 +152,14 @@ static bool make_dir(const char *path, mode_t mode, struct error *err)
 
 bool fs_mkdir_p(const char *path, mode_t mode, struct error *err)
 {
-	char *part = xstrdup(path);
+	char *part;
 	bool ok = true;
 
-	for (char *slash = strchr(part + 1, '/'); ok && slash != NULL; slash = strchr(slash + 1, '/')) {
+	if (path[0] == '\0')
+		return error_set(err, ERROR_INVALID, "cannot create a folder without a name");
+	part = xstrdup(path);
+	for (char *slash = strchr(part + 1, '/'); ok && slash != NULL;
+	     slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		ok = make_dir(part, mode, err);
 		*slash = '/';
@@ -151,18 +169,33 @@ bool fs_mkdir_p(const char *path, mode_t mode, struct error *err)
 	return ok;
 }
 
+/* What another process removes in the meantime is as good as removed by us. */
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)st;
 	(void)type;
 	(void)ftw;
-	return remove(path);
+	return remove(path) == 0 || errno == ENOENT ? 0 : -1;
+}
+
+static bool is_gone(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == -1 && errno == ENOENT;
 }
 
 bool fs_remove_tree(const char *path, struct error *err)
 {
-	if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT)
-		return true;
+	/* A folder that vanishes under the walk ends it: what is left is for the next one. */
+	for (int walks = 0; walks < 8; walks++) {
+		if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0)
+			return true;
+		if (errno != ENOENT)
+			break;
+		if (is_gone(path))
+			return true;
+	}
 	return error_set_errno(err, code_of(errno), errno, "cannot remove %s", path);
 }
 

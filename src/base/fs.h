@@ -8,8 +8,8 @@
 
 /* Files and folders. Each bool function is false with err set; messages name the path. */
 
-/* Appends the whole file to out; a file over max bytes is an error (invalid). A missing one is
- * not_found. */
+/* Appends the whole file to out, or nothing on failure; a file over max bytes is an error
+ * (invalid). A missing one is not_found. */
 bool fs_read(const char *path, struct str *out, size_t max, struct error *err)
     __attribute__((warn_unused_result));
 
@@ -33,8 +33,7 @@ bool fs_remove_tree(const char *path, struct error *err) __attribute__((warn_unu
  * err set; conflict means another process holds it, whose pid is then written to *holder
  * (0 where it is not known). Writes our own pid into the file.
  */
-int fs_lock(const char *path, pid_t *holder, struct error *err)
-    __attribute__((warn_unused_result));
+int fs_lock(const char *path, pid_t *holder, struct error *err) __attribute__((warn_unused_result));
 
 /* dir + "/" + name; name alone where it is absolute. The caller frees it. */
 char *fs_join(const char *dir, const char *name);

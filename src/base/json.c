@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 
+#include <ctype.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -31,11 +32,60 @@ static void parse_failed(
 	size_t line, column;
 
 	position(text, offset < len ? offset : len, &line, &column);
-	error_set(err, ERROR_INVALID, "invalid JSON at line %zu, column %zu: %s", line, column, why);
+	error_set(
+	    err, ERROR_INVALID, "invalid JSON at line %zu, column %zu: %s", line, column, why);
+}
+
+static bool is_key_end(const char *text, size_t len, size_t at)
+{
+	while (at < len && strchr(" \t\r\n", text[at]) != NULL)
+		at++;
+	return at < len && text[at] == ':';
+}
+
+/* Moves *at from the opening to the closing quote of a string; NULL or what is wrong with it. */
+static const char *check_string(const char *text, size_t len, size_t *at)
+{
+	bool has_nul = false;
+
+	for ((*at)++; *at < len && text[*at] != '"'; (*at)++) {
+		if ((unsigned char)text[*at] < 0x20)
+			return "a control character in a string must be escaped";
+		if (text[*at] != '\\')
+			continue;
+		has_nul |= len - *at > 5 && memcmp(text + *at, "\\u0000", 6) == 0;
+		(*at)++;
+	}
+	if (has_nul && is_key_end(text, len, *at + 1))
+		return "a key must not hold \\u0000";
+	return NULL;
+}
+
+/*
+ * Looks in JSON that json-c took for what it takes though it should not: NaN, Infinity, "1.",
+ * control characters, and keys that it would cut at a NUL. NULL, or what is wrong at *at.
+ */
+static const char *check_strictly(const char *text, size_t len, size_t *at)
+{
+	for (*at = 0; *at < len; (*at)++) {
+		const char *why = NULL;
+		char c = text[*at];
+
+		if (c == '"')
+			why = check_string(text, len, at);
+		else if (c == 'N' || c == 'I')
+			why = "NaN and Infinity are no JSON";
+		else if (c == '.' && (*at + 1 == len || !isdigit((unsigned char)text[*at + 1])))
+			why = "a digit is expected behind the point";
+		if (why != NULL)
+			return why;
+	}
+	return NULL;
 }
 
 struct json_object *json_parse(const char *text, size_t len, struct error *err)
 {
+	const char *why;
 	struct json_tokener *tok;
 	struct json_object *value;
 	enum json_tokener_error status;
@@ -56,13 +106,16 @@ struct json_object *json_parse(const char *text, size_t len, struct error *err)
 	json_tokener_free(tok);
 	if (status == json_tokener_success && end < len)
 		status = json_tokener_error_parse_unexpected;
-	if (status == json_tokener_success && value != NULL)
+	why = status == json_tokener_success ? check_strictly(text, len, &end) : NULL;
+	if (status == json_tokener_success && why == NULL && value != NULL)
 		return value;
 	json_object_put(value);
-	if (status == json_tokener_success)
+	if (why != NULL)
+		parse_failed(err, text, len, end, why);
+	else if (status == json_tokener_success)
 		parse_failed(err, text, len, 0, "null is not expected here");
-	else if (status == json_tokener_continue)
-		parse_failed(err, text, len, len, "it ends too early");
+	else if (status == json_tokener_continue || status == json_tokener_error_parse_eof)
+		parse_failed(err, text, len, end, "it ends too early");
 	else
 		parse_failed(err, text, len, end, json_tokener_error_desc(status));
 	return NULL;
@@ -92,7 +145,8 @@ const char *json_get_string(struct json_object *object, const char *key)
 {
 	struct json_object *value = member(object, key);
 
-	if (json_object_is_type(value, json_type_string) || json_object_is_type(value, json_type_int))
+	if (json_object_is_type(value, json_type_string) ||
+	    json_object_is_type(value, json_type_int))
 		return json_object_get_string(value);
 	return NULL;
 }
@@ -108,7 +162,8 @@ double json_get_double(struct json_object *object, const char *key, double fallb
 {
 	struct json_object *value = member(object, key);
 
-	if (json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double))
+	if (json_object_is_type(value, json_type_int) ||
+	    json_object_is_type(value, json_type_double))
 		return json_object_get_double(value);
 	return fallback;
 }
@@ -117,7 +172,8 @@ bool json_get_bool(struct json_object *object, const char *key, bool fallback)
 {
 	struct json_object *value = member(object, key);
 
-	return json_object_is_type(value, json_type_boolean) ? json_object_get_boolean(value) : fallback;
+	return json_object_is_type(value, json_type_boolean) ? json_object_get_boolean(value)
+							     : fallback;
 }
 
 struct json_object *json_get_array(struct json_object *object, const char *key)
@@ -154,6 +210,10 @@ void json_put_double(struct json_object *object, const char *key, double value)
 {
 	char text[32];
 
+	if (!isfinite(value)) {
+		json_put(object, key, NULL);
+		return;
+	}
 	if (value == floor(value) && fabs(value) < 1e15) {
 		json_put_int(object, key, (int64_t)value);
 		return;

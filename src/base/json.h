@@ -10,7 +10,8 @@
 #define JSON_MAX_DEPTH 64
 
 /*
- * Parses one whole JSON text (strict; nothing but white space behind it).
+ * Parses one whole JSON text (strict; nothing but white space behind it). text[len] must be NUL, as
+ * in a C string or a struct str.
  * NULL with err set (invalid, naming line and column) where it is none; JSON's
  * own `null` is refused too: no caller has a use for it at the top.
  */
@@ -30,7 +31,7 @@ bool json_get_bool(struct json_object *object, const char *key, bool fallback);
 struct json_object *json_get_array(struct json_object *object, const char *key);
 struct json_object *json_get_object(struct json_object *object, const char *key);
 
-/* Sets members; NULL and (for times) 0 become null. */
+/* Sets members; NULL, a number that is not finite and (for times) 0 become null. */
 void json_put(struct json_object *object, const char *key, struct json_object *value);
 void json_put_string(struct json_object *object, const char *key, const char *value);
 void json_put_int(struct json_object *object, const char *key, int64_t value);

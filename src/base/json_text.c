@@ -7,8 +7,13 @@
 
 static void put_escape(struct str *out, unsigned char c)
 {
-	static const char letters[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r',
-	    ['"'] = '"', ['\\'] = '\\'};
+	static const char letters[] = {['\b'] = 'b',
+	    ['\t'] = 't',
+	    ['\n'] = 'n',
+	    ['\f'] = 'f',
+	    ['\r'] = 'r',
+	    ['"'] = '"',
+	    ['\\'] = '\\'};
 
 	if (c < sizeof(letters) && letters[c] != 0) {
 		char pair[2] = {'\\', letters[c]};

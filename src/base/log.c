@@ -75,6 +75,9 @@ static void put_plain(struct str *out, const char *text, bool line_breaks)
 			str_puts(out, "  ");
 		else if (c < 0x20 || c == 0x7f)
 			str_printf(out, "\\x%02x", c);
+		else if (c == 0xc2 && (unsigned char)clean.data[i + 1] < 0xa0)
+			str_printf(
+			    out, "\\x%02x", (unsigned char)clean.data[++i]); /* U+0080 to U+009F */
 		else
 			str_putc(out, (char)c);
 	}
@@ -125,7 +128,8 @@ void log_with(enum log_level level, const char *const *fields, const char *fmt, 
 		put_json(&line, time, level, fields, message);
 	else
 		put_text(&line, time, level, fields, message);
-	/* One write a record: lines of two threads do not mix. A log that fails has nowhere to say so. */
+	/* One write a record: lines of two threads do not mix. A log that fails has nowhere to say
+	 * so. */
 	if (fs_write_all(STDERR_FILENO, line.data, line.len) == -1)
 		(void)0;
 	str_free(&line);

@@ -20,7 +20,8 @@ bool log_format_parse(const char *name, enum log_format *format);
 /*
  * One record. fields is NULL or alternating names and values, ended by NULL:
  *     log_with(LOG_INFO, (const char *const[]){"task_id", id, NULL}, "claimed");
- * A NULL value is left out. Line breaks in what is logged are escaped.
+ * A NULL value is left out. Control characters are escaped; in text, the lines of a message
+ * behind its first are indented, so that none looks like a record.
  */
 void log_with(enum log_level level, const char *const *fields, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -128,8 +128,8 @@ static size_t utf8_span(const char *data, size_t len)
 
 	while (at < len) {
 		size_t n = (unsigned char)data[at] < 0x80
-		    ? 1
-		    : str_utf8_length((const unsigned char *)data + at, len - at);
+			       ? 1
+			       : str_utf8_length((const unsigned char *)data + at, len - at);
 
 		if (n == 0)
 			break;

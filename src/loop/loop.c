@@ -18,7 +18,7 @@ STAILQ_HEAD(deferred_list, deferred);
 
 struct loop {
 	struct event_base *base;
-	struct event *turn; /* active while calls are deferred */
+	struct event *turn; /* a timer of 0 s, set while calls are deferred */
 	struct deferred_list deferred;
 };
 
@@ -60,7 +60,7 @@ struct loop *loop_create(void)
 	event_config_free(config);
 	if (loop->base == NULL)
 		fatal("event_base_new failed");
-	loop->turn = event_new(loop->base, -1, 0, on_turn, loop);
+	loop->turn = evtimer_new(loop->base, on_turn, loop);
 	if (loop->turn == NULL)
 		fatal("event_new failed");
 	STAILQ_INIT(&loop->deferred);
@@ -101,12 +101,17 @@ void loop_stop(struct loop *loop)
 
 void loop_defer(struct loop *loop, void (*fn)(void *arg), void *arg)
 {
+	static const struct timeval now = {0, 0};
 	struct deferred *call = xcalloc(1, sizeof(*call));
+	bool first = STAILQ_EMPTY(&loop->deferred);
 
 	call->fn = fn;
 	call->arg = arg;
 	STAILQ_INSERT_TAIL(&loop->deferred, call, next);
-	event_active(loop->turn, EV_TIMEOUT, 1);
+	/* Not event_active(): from a deferred call it would run in the same turn, and calls that go
+	 * on deferring would keep timers and descriptors from being served. */
+	if (first && evtimer_add(loop->turn, &now) != 0)
+		fatal("evtimer_add failed");
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)

@@ -28,7 +28,8 @@ void loop_defer(struct loop *loop, void (*fn)(void *arg), void *arg);
 /* Runs deferred calls, and those that they defer, until none is left; for the way down. */
 void loop_settle(struct loop *loop);
 
-/* A timer that is not set; freed by loop_timer_free() (NULL is fine), also from its own callback. */
+/* A timer that is not set; freed by loop_timer_free() (NULL is fine), also from its own callback.
+ */
 struct loop_timer *loop_timer_create(struct loop *loop, void (*fn)(void *arg), void *arg);
 void loop_timer_free(struct loop_timer *timer);
 

@@ -14,7 +14,7 @@
 struct reaper;
 struct process;
 
-/* status is waitpid()'s; -1 for a process that is no child of ours. */
+/* status is waitpid()'s; -1 for a process that was attached. */
 typedef void (*process_fn)(void *arg, int status);
 
 /* One per process; takes over SIGCHLD and makes us a subreaper. */

@@ -17,8 +17,8 @@ struct watch {
 	bool *freed; /* set while fn runs: tells the reader that it is gone */
 };
 
-/* Calls fn for each event in buf; false once the watch was freed by it. */
-static bool deliver(struct watch *watch, const char *buf, size_t len)
+/* Calls fn for each event in buf, unless it frees the watch. */
+static void deliver(struct watch *watch, const char *buf, size_t len)
 {
 	bool freed = false;
 
@@ -28,23 +28,22 @@ static bool deliver(struct watch *watch, const char *buf, size_t len)
 
 		watch->fn(watch->arg, ev->mask, ev->len > 0 ? ev->name : NULL);
 		if (freed)
-			return false;
+			return;
 		at += sizeof(*ev) + ev->len;
 	}
 	watch->freed = NULL;
-	return true;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	_Alignas(struct inotify_event) char buf[4096];
 	struct watch *watch = arg;
-	ssize_t n;
+	ssize_t n = read(fd, buf, sizeof(buf));
 
+	/* One read a turn: a path that changes all the time must not keep the loop here. */
 	(void)what;
-	do {
-		n = read(fd, buf, sizeof(buf));
-	} while (n > 0 && deliver(watch, buf, (size_t)n));
+	if (n > 0)
+		deliver(watch, buf, (size_t)n);
 }
 
 struct watch *watch_create(

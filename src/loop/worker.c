@@ -27,6 +27,7 @@ struct worker {
 	pthread_cond_t idle; /* worker_flush() waits here */
 	struct entry_list waiting;
 	struct entry_list finished;
+	struct entry_list completing; /* the loop's own: finished, completion not called yet */
 	bool busy;
 	bool stop;
 	int posted_fd; /* eventfd: something is in `finished` */
@@ -89,16 +90,16 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
+/* A completion may call worker_flush(): the list is shared, so that the order holds then too. */
 static void complete(struct worker *worker)
 {
-	struct entry_list ready = STAILQ_HEAD_INITIALIZER(ready);
 	struct entry *entry;
 
 	pthread_mutex_lock(&worker->mutex);
-	STAILQ_CONCAT(&ready, &worker->finished);
+	STAILQ_CONCAT(&worker->completing, &worker->finished);
 	pthread_mutex_unlock(&worker->mutex);
-	while ((entry = STAILQ_FIRST(&ready)) != NULL) {
-		STAILQ_REMOVE_HEAD(&ready, next);
+	while ((entry = STAILQ_FIRST(&worker->completing)) != NULL) {
+		STAILQ_REMOVE_HEAD(&worker->completing, next);
 		if (entry->job.done != NULL)
 			entry->job.done(entry->job.arg);
 		free(entry);
@@ -133,6 +134,7 @@ struct worker *worker_create(struct loop *loop)
 
 	STAILQ_INIT(&worker->waiting);
 	STAILQ_INIT(&worker->finished);
+	STAILQ_INIT(&worker->completing);
 	pthread_mutex_init(&worker->mutex, NULL);
 	pthread_cond_init(&worker->wake, NULL);
 	pthread_cond_init(&worker->idle, NULL);

@@ -19,9 +19,9 @@ struct worker_group {
 };
 
 struct worker_job {
-	void (*run)(void *arg);  /* on the storage thread */
+	void (*run)(void *arg);	 /* on the storage thread */
 	void (*done)(void *arg); /* on the loop, after run and the group's end; NULL: none */
-	void *arg;               /* the caller's; freed in done, or in run where there is no done */
+	void *arg;		 /* the caller's; freed in done, or in run where there is no done */
 	const struct worker_group *group; /* NULL: runs alone */
 };
 

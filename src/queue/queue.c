@@ -61,8 +61,8 @@ const struct error *queue_fault(const struct queue *queue)
 	return queue->vtable->fault != NULL ? queue->vtable->fault(queue) : NULL;
 }
 
-void queue_init(struct queue *queue, const struct queue_vtable *vtable, struct loop *loop,
-    const char *identity)
+void queue_init(
+    struct queue *queue, const struct queue_vtable *vtable, struct loop *loop, const char *identity)
 {
 	*queue = (struct queue){.vtable = vtable, .loop = loop, .identity = xstrdup(identity)};
 }
@@ -104,8 +104,7 @@ static void deliver(void *arg)
 	call_free(call);
 }
 
-void queue_answer(
-    struct queue_call *call, struct json_object *result, const struct error *err)
+void queue_answer(struct queue_call *call, struct json_object *result, const struct error *err)
 {
 	if (call->answered)
 		fatal("%s was answered twice", op_names[call->op]);

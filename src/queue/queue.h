@@ -19,12 +19,12 @@ struct queue;
 
 enum queue_op {
 	QUEUE_GET_READY_TASKS, /* queues, limit → list of tasks, in the order of `queues` and then
-	                          the adapter's own; at most `limit` of each queue (0: all) */
-	QUEUE_GET_TASK,        /* task_id → task */
+				  the adapter's own; at most `limit` of each queue (0: all) */
+	QUEUE_GET_TASK,	       /* task_id → task */
 	QUEUE_MOVE_TASK,       /* task_id, target_queue → task or null */
 	QUEUE_ADD_COMMENT,     /* task_id, text → comment or null */
 	QUEUE_UPDATE_TASK,     /* task_id, fields {name, description, labels, assignees}: absent
-	                          is unchanged, null clears → task or null */
+				  is unchanged, null clears → task or null */
 	QUEUE_CREATE_TASK,     /* queue_name, fields {name, description} → task */
 	QUEUE_LIST_QUEUES,     /* → list of queues */
 	QUEUE_GET_QUEUE,       /* queue_name → queue */
@@ -32,8 +32,8 @@ enum queue_op {
 	QUEUE_UPDATE_QUEUE,    /* queue_name, fields {new_name} → queue or null */
 	QUEUE_DELETE_QUEUE,    /* queue_name → null; conflict where it has tasks */
 	/* Optional; queue_supports() tells. */
-	QUEUE_CLAIM_TASK,         /* task_id, from_queue, target_queue → true, or false where the task
-	                             was not in from_queue any more; atomic */
+	QUEUE_CLAIM_TASK, /* task_id, from_queue, target_queue → true, or false where the task
+			     was not in from_queue any more; atomic */
 	QUEUE_AUTHENTICATED_USER, /* → string: whom we act as; null: nobody */
 	QUEUE_OP_COUNT
 };
@@ -96,8 +96,8 @@ struct queue_vtable {
 	 * Begins the operation. request lives until this returns. Answer by queue_answer(call, …)
 	 * exactly once, now or later, also after `cancel`.
 	 */
-	void (*submit)(struct queue *queue, const struct queue_request *request,
-	    struct queue_call *call);
+	void (*submit)(
+	    struct queue *queue, const struct queue_request *request, struct queue_call *call);
 	/* The caller lost interest; may be NULL. The call must still be answered. */
 	void (*cancel)(struct queue *queue, struct queue_call *call);
 	const struct error *(*fault)(const struct queue *queue); /* may be NULL: never one */
@@ -122,8 +122,7 @@ void queue_init(struct queue *queue, const struct queue_vtable *vtable, struct l
 
 /* Answers a call, from any place on the loop's thread; fn runs in a later turn. Takes over result;
  * err (copied) is NULL on success. */
-void queue_answer(
-    struct queue_call *call, struct json_object *result, const struct error *err);
+void queue_answer(struct queue_call *call, struct json_object *result, const struct error *err);
 
 /* An adapter's own pointer for the call: what it needs to cancel it. */
 void queue_call_set_data(struct queue_call *call, void *data);
