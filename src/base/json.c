@@ -51,6 +51,13 @@ static const char *check_string(const char *text, size_t len, size_t *at)
 	for ((*at)++; *at < len && text[*at] != '"'; (*at)++) {
 		if ((unsigned char)text[*at] < 0x20)
 			return "a control character in a string must be escaped";
+		if ((unsigned char)text[*at] >= 0x80) {
+			size_t n = str_utf8_length((const unsigned char *)text + *at, len - *at);
+
+			if (n == 0)
+				return "invalid UTF-8";
+			*at += n - 1;
+		}
 		if (text[*at] != '\\')
 			continue;
 		has_nul |= len - *at > 5 && memcmp(text + *at, "\\u0000", 6) == 0;
@@ -63,7 +70,8 @@ static const char *check_string(const char *text, size_t len, size_t *at)
 
 /*
  * Looks in JSON that json-c took for what it takes though it should not: NaN, Infinity, "1.",
- * control characters, and keys that it would cut at a NUL. NULL, or what is wrong at *at.
+ * control characters, overlong UTF-8, and keys that it would cut at a NUL. NULL, or what is wrong
+ * at *at.
  */
 static const char *check_strictly(const char *text, size_t len, size_t *at)
 {

@@ -63,8 +63,8 @@ static void test_refused(void **state)
 	    "01", "[+1]", "[.5]", "[-]", "[1e]", "[1e+]", "[1.]", "[1.e5]", "2.", "[0x10]", "['a']",
 	    "{a:1}", "{1:1}", "/**/[]", "// x\n[]", "NaN", "[NaN]", "[Infinity]", "[-Infinity]",
 	    "[nan]", "[True]", "[truefalse]", "[\"\\x\"]", "[\"\\u12\"]", "[\"\n\"]", "[\"\x01\"]",
-	    "[\"\xff\"]", "[\"\xc3\"]", "\xef\xbb\xbf[]", "[]\f", "\v[]", "{\"a\\u0000b\":1}",
-	    "{\"\\u0000\" :1}", "}", "]"};
+	    "[\"\xff\"]", "[\"\xc3\"]", "\"\xc0\x96\"", "\"\xed\xa0\x80\"", "\xef\xbb\xbf[]",
+	    "[]\f", "\v[]", "{\"a\\u0000b\":1}", "{\"\\u0000\" :1}", "}", "]"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
@@ -80,6 +80,7 @@ static void test_position(void **state)
 	assert_refused("[1,\n2", 5, "line 2, column 2: it ends too early");
 	assert_refused("{\"a\": \"x\n\"}", 11, "line 1, column 9: a control character");
 	assert_refused("[0.5,\n 1.]", 10, "line 2, column 3: a digit");
+	assert_refused("[\"\xc3\xa9\xc0\x96\"]", 8, "line 1, column 5: invalid UTF-8");
 	assert_refused("[1, NaN]", 8, "line 1, column 5: NaN");
 	assert_refused("{} x", 4, "line 1, column 4: ");
 	assert_refused("null", 4, "null is not expected");
