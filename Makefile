@@ -38,7 +38,7 @@ HARDEN += -D_FORTIFY_SOURCE=2
 endif
 ifneq ($(STATIC),)
 SUPERVISE_CFLAGS = -fno-pie
-SUPERVISE_LDFLAGS = -static -no-pie
+SUPERVISE_LDFLAGS = -static
 else
 SUPERVISE_LDFLAGS = $(LINK_HARDEN)
 endif
