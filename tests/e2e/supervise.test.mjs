@@ -356,6 +356,10 @@ describe('once', () => {
     await waitFor('the lock to be free', free);
     await waitFor('the agent to die with its supervisor', () => !isAlive(pid));
     assert.equal(fs.existsSync(path.join(dir, 'exit.json')), false);
+    // What the agent started goes on: the file names the cgroup by which the daemon ends it.
+    const { cgroup } = startedOf(dir);
+    if (cgroup) fs.writeFileSync(path.join(cgroup, 'cgroup.kill'), '1');
+    if (cgroup) await waitFor('the cgroup to be empty', () => spawnSync('rmdir', [cgroup]).status === 0);
   });
 
   test('a missing folder and wrong usage', async () => {
@@ -376,9 +380,10 @@ describe('once', () => {
 
 describe('the agent', () => {
   test('has 0, 1 and 2, a clean signal state, and its own process group', async () => {
-    const { dir } = await run([], [agent, 'probe'], {
+    const { dir, exit } = await run([], [agent, 'probe'], {
       wrap: ['sh', '-c', 'trap "" TERM PIPE USR1 HUP; exec 5</dev/null 9</dev/null; exec env --ignore-signal=CHLD "$@"', 'sh'],
     });
+    assert.equal(exit.exit_code, 0);
     const lines = textsOf(dir);
     assert.deepEqual(lines.filter((line) => line.startsWith('fd:')).sort(), ['fd: 0', 'fd: 1', 'fd: 2']);
     assert.match(lines.find((line) => line.startsWith('SigBlk')), /\t0{16}$/);
