@@ -2,6 +2,7 @@
 #
 #   make                 build/athanore and build/athanore-supervise
 #   make unit-tests      build/tests/unit/*
+#   make fixtures        build/tests/fixtures/*, which the end-to-end tests run
 #   make fuzzers         build/tests/fuzz/* (clang)
 #   make install         to $(DESTDIR)$(PREFIX)
 #
@@ -37,7 +38,7 @@ HARDEN += -D_FORTIFY_SOURCE=2
 endif
 ifneq ($(STATIC),)
 SUPERVISE_CFLAGS = -fno-pie
-SUPERVISE_LDFLAGS = -static -no-pie
+SUPERVISE_LDFLAGS = -static
 else
 SUPERVISE_LDFLAGS = $(LINK_HARDEN)
 endif
@@ -54,10 +55,14 @@ SUPERVISE_SRC := $(wildcard src/supervise/*.c) $(addprefix src/base/,alloc.c err
 SUPERVISE_OBJ := $(SUPERVISE_SRC:src/%.c=$(BUILD)/supervise-obj/%.o)
 LUA_ALL := $(shell find lua -name '*.lua' | LC_ALL=C sort)
 LUA_SRC := $(foreach file,$(LUA_ALL),$(if $(findstring /_meta/,$(file)),,$(file)))
+# Its parts once more, for the tests: a library of their own, since nothing else may use them.
+SUPERVISE_TEST_OBJ := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(wildcard src/supervise/*.c)))
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/tests/fuzz/%)
+FIXTURE_SRC := $(wildcard tests/fixtures/*.c)
+FIXTURE_BIN := $(FIXTURE_SRC:tests/fixtures/%.c=$(BUILD)/tests/fixtures/%)
 BENCH_SRC := $(wildcard tests/bench/*.c)
 BENCH_BIN := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/tests/bench/%)
 
@@ -69,7 +74,7 @@ Q = @
 say = @printf '  %-7s %s\n'
 endif
 
-.PHONY: all unit-tests fuzzers benches install uninstall clean
+.PHONY: all unit-tests fixtures fuzzers benches install uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -123,6 +128,22 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libathanore.a $(BUILD)/flags
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests/unit $(LINK_HARDEN) $(LDFLAGS) -o $@ $< \
 		$(BUILD)/libathanore.a $(CJSON_LIB) $(DEP_LIBS) -lcmocka -lm -lpthread
 
+$(BUILD)/libsupervise.a: $(SUPERVISE_TEST_OBJ)
+	$(say) AR $@
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/tests/unit/test_supervise_%: tests/unit/test_supervise_%.c $(BUILD)/libsupervise.a $(BUILD)/libathanore.a $(BUILD)/flags
+	$(say) TEST $@
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests/unit $(LINK_HARDEN) $(LDFLAGS) -o $@ $< \
+		$(BUILD)/libsupervise.a $(BUILD)/libathanore.a -lcmocka
+
+# Programs that the end-to-end tests run as agents.
+fixtures: $(FIXTURE_BIN)
+
+$(BUILD)/tests/fixtures/%: tests/fixtures/%.c $(BUILD)/flags
+	$(say) CC $@
+	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
+
 # BUILD must be a build by clang with SANITIZE=address,undefined,fuzzer-no-link: scripts/test fuzz.
 fuzzers: $(FUZZ_BIN)
 
@@ -130,6 +151,11 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/libathanore.a
 	$(say) FUZZ $@
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $< \
 		$(BUILD)/libathanore.a $(CJSON_LIB) $(DEP_LIBS) -lm -lpthread
+
+$(BUILD)/tests/fuzz/fuzz_supervise_%: tests/fuzz/fuzz_supervise_%.c $(BUILD)/libsupervise.a $(BUILD)/libathanore.a
+	$(say) FUZZ $@
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $< \
+		$(BUILD)/libsupervise.a $(BUILD)/libathanore.a $(DEP_LIBS)
 
 benches: $(BENCH_BIN)
 
@@ -155,4 +181,4 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
--include $(LIB_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(SUPERVISE_OBJ:.o=.d) $(UNIT_BIN:=.d)
+-include $(LIB_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(SUPERVISE_OBJ:.o=.d) $(SUPERVISE_TEST_OBJ:.o=.d) $(UNIT_BIN:=.d)

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define SUPERVISOR "athanore-supervise"
+#define SIGNAL_COUNT 3
 
 struct daemon {
 	struct cli_options options;
@@ -34,7 +35,7 @@ struct daemon {
 	struct api_server *api;
 	char *api_url;
 	struct dispatcher *dispatcher;
-	struct event *signals[3];
+	struct event *signals[SIGNAL_COUNT];
 };
 
 static bool load_script(struct daemon *daemon, struct error *err)
@@ -148,6 +149,16 @@ static bool open_store(struct daemon *daemon, struct error *err)
 	return daemon->store != NULL;
 }
 
+/* Where agents find the API: on this machine, so an address that means "all" is loopback. */
+static char *make_api_url(const char *host, int port)
+{
+	if (str_equal(host, "0.0.0.0"))
+		host = "127.0.0.1";
+	else if (str_equal(host, "::"))
+		host = "::1";
+	return xasprintf(strchr(host, ':') != NULL ? "http://[%s]:%d" : "http://%s:%d", host, port);
+}
+
 /* With port 0 the one of the last time, so that agents that outlived it still find the API. */
 static bool listen_api(struct daemon *daemon, struct error *err)
 {
@@ -173,7 +184,7 @@ static bool listen_api(struct daemon *daemon, struct error *err)
 	text = xasprintf("%d", api_server_port(daemon->api));
 	store_save_fact(daemon->store, "api_port", text);
 	free(text);
-	daemon->api_url = xstrdup(api_server_url(daemon->api));
+	daemon->api_url = make_api_url(host, api_server_port(daemon->api));
 	return true;
 }
 
@@ -216,16 +227,28 @@ static void on_stop_signal(evutil_socket_t sig, short what, void *arg)
 	dispatcher_stop(daemon->dispatcher);
 }
 
+static void on_hangup(evutil_socket_t sig, short what, void *arg)
+{
+	struct daemon *daemon = arg;
+
+	(void)sig;
+	(void)what;
+	log_warn("caught SIGHUP: a changed %s is loaded at the next start", daemon->options.script);
+}
+
 static void handle_signals(struct daemon *daemon)
 {
-	static const int numbers[] = {SIGINT, SIGTERM};
+	static const struct {
+		int number;
+		event_callback_fn fn;
+	} table[] = {{SIGINT, on_stop_signal}, {SIGTERM, on_stop_signal}, {SIGHUP, on_hangup}};
 
 	signal(SIGPIPE, SIG_IGN);
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < SIGNAL_COUNT; i++) {
 		daemon->signals[i] =
-		    evsignal_new(loop_base(daemon->loop), numbers[i], on_stop_signal, daemon);
+		    evsignal_new(loop_base(daemon->loop), table[i].number, table[i].fn, daemon);
 		if (daemon->signals[i] == NULL || evsignal_add(daemon->signals[i], NULL) != 0)
-			fatal("cannot handle signal %d", numbers[i]);
+			fatal("cannot handle signal %d", table[i].number);
 	}
 }
 
@@ -241,7 +264,7 @@ static void stop(struct daemon *daemon)
 	worker_free(daemon->worker);
 	store_free(daemon->store);
 	reaper_free(daemon->reaper);
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < SIGNAL_COUNT; i++)
 		if (daemon->signals[i] != NULL)
 			event_free(daemon->signals[i]);
 	loop_free(daemon->loop);

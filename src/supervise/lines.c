@@ -44,7 +44,8 @@ static size_t whole_characters(const char *text, size_t len)
 
 	while (back < 4 && back < len && (p[len - back] & 0xc0) == 0x80)
 		back++;
-	if (back > len || p[len - back] < 0xc2 || str_utf8_length(p + len - back, back) != 0)
+	if (back > len || p[len - back] < 0xc2 || p[len - back] > 0xf4 ||
+	    str_utf8_length(p + len - back, back) != 0)
 		return len;
 	return len - back;
 }

@@ -130,7 +130,7 @@ static void advance_running(struct run *run, double now)
 	char *reason;
 
 	/* First, so that an agent that ended by itself is never called timed out. */
-	if (run->outcome->exited) {
+	if (run->outcome->exited || !run->children_left) {
 		enter_phase(run, run->children_left ? TERMINATING : DRAINING, now);
 		return;
 	}

@@ -17,6 +17,9 @@
 #include <unistd.h>
 
 #define STOP_SECONDS 0.1
+#define CHASE_SECONDS 0.02
+#define CHASE_WIDTH 4
+#define MAX_CLIMB 64
 
 struct process {
 	pid_t pid;
@@ -167,6 +170,58 @@ static bool stop_all(const struct table *table)
 	return moving;
 }
 
+/* The pid that was given out last, or 0: the last word of /proc/loadavg. */
+static pid_t newest_pid(void)
+{
+	int fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+	const char *word;
+	char text[128];
+	ssize_t n;
+
+	if (fd == -1)
+		return 0;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	word = strrchr(text, ' ');
+	return word != NULL ? (pid_t)atol(word + 1) : 0;
+}
+
+/* Goes up from a process to us, or to where it is certain that the way does not end here. */
+static bool descends(struct process process)
+{
+	pid_t self = getpid();
+
+	for (int depth = 0; depth < MAX_CLIMB; depth++) {
+		if (process.parent == self)
+			return true;
+		if (process.parent <= 1 || !read_process(process.parent, &process))
+			return false;
+	}
+	return false;
+}
+
+/*
+ * A chain of processes of which each forks and exits is always somewhere else
+ * when a look through all of /proc comes to its end. Its head is the newest process there is.
+ */
+static void chase(void)
+{
+	double end = clock_monotonic() + CHASE_SECONDS;
+
+	do {
+		pid_t newest = newest_pid();
+
+		for (pid_t pid = newest; pid > 1 && pid > newest - CHASE_WIDTH; pid--) {
+			struct process process;
+
+			if (read_process(pid, &process) && process.state != 'Z' &&
+			    descends(process))
+				send(&process, SIGKILL);
+		}
+	} while (clock_monotonic() < end);
+}
+
 void tree_signal(int sig)
 {
 	struct table table = {0};
@@ -184,13 +239,17 @@ void tree_kill(void)
 {
 	struct table table = {0};
 	double end = clock_monotonic() + STOP_SECONDS;
+	bool moving;
 
 	do {
 		look(&table);
-	} while (stop_all(&table) && clock_monotonic() < end);
+		moving = stop_all(&table);
+	} while (moving && clock_monotonic() < end);
 	for (size_t i = 0; i < table.count; i++)
 		send(&table.list[i], SIGKILL);
 	free(table.list);
+	if (moving)
+		chase();
 }
 
 size_t tree_list(pid_t *pids, size_t max)

@@ -15,7 +15,8 @@ void tree_signal(int sig);
 
 /*
  * Stops all, looking again until nothing moves any more or a tenth of a second
- * has gone by, then KILLs them. What was missed is for the next call.
+ * has gone by, then KILLs them, and what it meets of a chain that forks on and on. What was missed
+ * is for the next call.
  */
 void tree_kill(void);
 
