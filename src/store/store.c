@@ -202,7 +202,10 @@ static int run_op(struct store_job *job, struct store_op *op)
 		if (job->row != NULL && !job->row(job, stmt))
 			break;
 	if (rc == SQLITE_CONSTRAINT)
-		error_set(&job->err, ERROR_CONFLICT, "%s", sqlite3_errmsg(job->store->db));
+		error_set(&job->err, ERROR_CONFLICT, "%s in %s: %s",
+		    op->stmt == STMT_INSERT_RUN ? "another run of the task is not done"
+						: "a row is refused",
+		    job->store->path, sqlite3_errmsg(job->store->db));
 	else if (rc != SQLITE_DONE && rc != SQLITE_ROW)
 		store_error(job->store, &job->err, "cannot write to");
 	sqlite3_reset(stmt);
@@ -335,8 +338,9 @@ struct store *store_open(
 	store->group = (struct worker_group){.begin = group_begin, .end = group_end, .arg = store};
 	STAILQ_INIT(&store->group_jobs);
 	ok = sqlite3_open(store->path, &store->db) == SQLITE_OK || store_error(store, err, "cannot open");
-	ok = ok && exec(store, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-			       "PRAGMA busy_timeout=5000; PRAGMA foreign_keys=ON;", err);
+	/* The timeout first: the journal mode may have to wait for another process already. */
+	ok = ok && exec(store, "PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL;"
+			       "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;", err);
 	ok = ok && migrate(store, err) && prepare(store, err);
 	if (ok)
 		return store;
