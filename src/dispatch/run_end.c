@@ -50,7 +50,8 @@ enum run_outcome run_end_outcome(const struct run_end *end)
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (str_equal(end->reason, table[i].reason))
 			return table[i].outcome;
-	return end->exit_code == 0 ? OUTCOME_SUCCESS : OUTCOME_FAILURE;
+	return str_equal(end->reason, "exit") && end->exit_code == 0 ? OUTCOME_SUCCESS
+								     : OUTCOME_FAILURE;
 }
 
 char *run_end_why(const struct run_end *end)
