@@ -81,6 +81,14 @@ static char *seconds_text(double seconds)
 	return xasprintf("%.15g second%s", seconds, seconds == 1 ? "" : "s");
 }
 
+/* Why another try is made. An exit code of 0 explains nothing where something else failed. */
+static char *why_again(const struct run_end *end)
+{
+	if (end->error != NULL && run_end_outcome(end) == OUTCOME_SUCCESS)
+		return xstrdup(end->error);
+	return run_end_why(end);
+}
+
 /* The first comment: what happened to the agent. */
 static char *what_happened(const struct run *run, const struct run_end *end)
 {
@@ -135,7 +143,7 @@ static void plan_failure(struct run *run, const struct run_end *end)
 {
 	int max_retries = (int)json_get_int(run->options, "max_retries", 0);
 	const char *dead = json_get_string(run->options, "dead_letter_queue");
-	char *why = run_end_why(end);
+	char *why = why_again(end);
 
 	comment_what_happened(run, end);
 	run->retries_after = run->attempt;
