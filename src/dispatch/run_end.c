@@ -125,14 +125,35 @@ static void add_comment(struct run *run, char *text)
 	free(text);
 }
 
+/* As many backticks as none of text's own runs has, and 3 at least: what it says cannot end the
+ * block. The caller frees it. */
+static char *fence(const char *text)
+{
+	struct str ticks = {0};
+	size_t longest = 2;
+
+	for (const char *at = text; *at != '\0'; at++) {
+		size_t run = strspn(at, "`");
+
+		if (run > longest)
+			longest = run;
+		at += run > 0 ? run - 1 : 0;
+	}
+	while (ticks.len <= longest)
+		str_putc(&ticks, '`');
+	return str_steal(&ticks);
+}
+
 static void comment_what_happened(struct run *run, const struct run_end *end)
 {
 	char *text = what_happened(run, end);
 
 	if (end->stderr_tail != NULL && end->stderr_tail[0] != '\0') {
-		char *more = xasprintf(
-		    "%s\n\nLast lines of stderr:\n\n```\n%s\n```", text, end->stderr_tail);
+		char *ticks = fence(end->stderr_tail);
+		char *more = xasprintf("%s\n\nLast lines of stderr:\n\n%s\n%s\n%s", text, ticks,
+		    end->stderr_tail, ticks);
 
+		free(ticks);
 		free(text);
 		text = more;
 	}
