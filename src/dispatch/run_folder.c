@@ -151,9 +151,10 @@ static void probe_run(void *arg)
 	char *started = fs_join(job->dir, "started");
 
 	job->probe.end.exit_code = -1;
-	/* The lock first: exit.json is written before it is let go. */
-	probe_lock(&job->probe, lock);
+	/* A supervisor takes the lock before it creates `started`, and writes exit.json before it lets
+	 * the lock go: in this order one that starts or ends while we look is not taken for dead. */
 	job->probe.started = access(started, F_OK) == 0;
+	probe_lock(&job->probe, lock);
 	probe_exit(&job->probe, job->dir);
 	free(lock);
 	free(started);
