@@ -135,9 +135,14 @@ char *json_print(struct json_object *value)
 	const char *text = json_object_to_json_string_length(
 	    value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
 
+	struct str clean = {0};
+
 	if (text == NULL)
 		fatal("json_object_to_json_string failed");
-	return xmemdup0(text, len);
+	if (str_utf8_valid(text, len))
+		return xmemdup0(text, len);
+	str_append_utf8(&clean, text, len);
+	return str_steal(&clean);
 }
 
 static struct json_object *member(struct json_object *object, const char *key)

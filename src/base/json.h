@@ -17,7 +17,8 @@
  */
 struct json_object *json_parse(const char *text, size_t len, struct error *err);
 
-/* Compact text of a value; freed by the caller. Slashes are not escaped. */
+/* Compact text of a value; freed by the caller. Slashes are not escaped; what is no UTF-8 in its
+ * strings becomes U+FFFD, so that json_parse() takes it. */
 char *json_print(struct json_object *value);
 
 /*

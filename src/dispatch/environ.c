@@ -10,9 +10,10 @@
 #include <unistd.h>
 
 /* Keys to the trackers are the daemon's; an agent reaches its task through the API only. Model keys
- * pass. */
-static const char *const secrets[] = {"ATHANORE_API_TOKEN=", "PLANKA_TOKEN=", "PLANKA_USER=",
-    "PLANKA_PASSWORD=", "LINEAR_API_KEY=", "JIRA_API_TOKEN=", "TRELLO_KEY=", "TRELLO_TOKEN="};
+ * pass. A token of a run that the daemon itself is part of is nobody else's. */
+static const char *const secrets[] = {
+    "ATHANORE_API_TOKEN=", "ATHANORE_TOKEN=", "PLANKA_TOKEN=", "PLANKA_USER=", "PLANKA_PASSWORD=",
+    "LINEAR_API_KEY=", "JIRA_API_TOKEN=", "TRELLO_KEY=", "TRELLO_TOKEN="};
 
 static bool is_secret(const char *entry)
 {

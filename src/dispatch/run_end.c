@@ -50,7 +50,8 @@ enum run_outcome run_end_outcome(const struct run_end *end)
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (str_equal(end->reason, table[i].reason))
 			return table[i].outcome;
-	return end->exit_code == 0 ? OUTCOME_SUCCESS : OUTCOME_FAILURE;
+	return str_equal(end->reason, "exit") && end->exit_code == 0 ? OUTCOME_SUCCESS
+								     : OUTCOME_FAILURE;
 }
 
 char *run_end_why(const struct run_end *end)
@@ -78,6 +79,14 @@ char *run_end_why(const struct run_end *end)
 static char *seconds_text(double seconds)
 {
 	return xasprintf("%.15g second%s", seconds, seconds == 1 ? "" : "s");
+}
+
+/* Why another try is made. An exit code of 0 explains nothing where something else failed. */
+static char *why_again(const struct run_end *end)
+{
+	if (end->error != NULL && run_end_outcome(end) == OUTCOME_SUCCESS)
+		return xstrdup(end->error);
+	return run_end_why(end);
 }
 
 /* The first comment: what happened to the agent. */
@@ -116,14 +125,35 @@ static void add_comment(struct run *run, char *text)
 	free(text);
 }
 
+/* As many backticks as none of text's own runs has, and 3 at least: what it says cannot end the
+ * block. The caller frees it. */
+static char *fence(const char *text)
+{
+	struct str ticks = {0};
+	size_t longest = 2;
+
+	for (const char *at = text; *at != '\0'; at++) {
+		size_t run = strspn(at, "`");
+
+		if (run > longest)
+			longest = run;
+		at += run > 0 ? run - 1 : 0;
+	}
+	while (ticks.len <= longest)
+		str_putc(&ticks, '`');
+	return str_steal(&ticks);
+}
+
 static void comment_what_happened(struct run *run, const struct run_end *end)
 {
 	char *text = what_happened(run, end);
 
 	if (end->stderr_tail != NULL && end->stderr_tail[0] != '\0') {
-		char *more = xasprintf(
-		    "%s\n\nLast lines of stderr:\n\n```\n%s\n```", text, end->stderr_tail);
+		char *ticks = fence(end->stderr_tail);
+		char *more = xasprintf("%s\n\nLast lines of stderr:\n\n%s\n%s\n%s", text, ticks,
+		    end->stderr_tail, ticks);
 
+		free(ticks);
 		free(text);
 		text = more;
 	}
@@ -134,7 +164,7 @@ static void plan_failure(struct run *run, const struct run_end *end)
 {
 	int max_retries = (int)json_get_int(run->options, "max_retries", 0);
 	const char *dead = json_get_string(run->options, "dead_letter_queue");
-	char *why = run_end_why(end);
+	char *why = why_again(end);
 
 	comment_what_happened(run, end);
 	run->retries_after = run->attempt;

@@ -35,7 +35,7 @@ struct write_job {
 static bool write_file(struct write_job *job, const char *name, const char *data, size_t len)
 {
 	char *path = fs_join(job->dir, name);
-	bool ok = access(path, F_OK) == 0 || fs_write_atomic(path, data, len, 0600, false, &job->err);
+	bool ok = access(path, F_OK) == 0 || fs_write_atomic(path, data, len, 0600, true, &job->err);
 
 	free(path);
 	return ok;
@@ -151,9 +151,10 @@ static void probe_run(void *arg)
 	char *started = fs_join(job->dir, "started");
 
 	job->probe.end.exit_code = -1;
-	/* The lock first: exit.json is written before it is let go. */
-	probe_lock(&job->probe, lock);
+	/* A supervisor takes the lock before it creates `started`, and writes exit.json before it lets
+	 * the lock go: in this order one that starts or ends while we look is not taken for dead. */
 	job->probe.started = access(started, F_OK) == 0;
+	probe_lock(&job->probe, lock);
 	probe_exit(&job->probe, job->dir);
 	free(lock);
 	free(started);

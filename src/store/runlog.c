@@ -111,6 +111,7 @@ static void each_line_back(const char *path, size_t max_bytes,
 
 			if (start == 0 && from > 0)
 				break;
+			end.data[stop] = '\0'; /* json_parse() wants to see the end */
 			if (stop > start && !fn(arg, end.data + start, stop - start, from + (int64_t)stop + 1))
 				break;
 			if (start == 0)
@@ -181,9 +182,10 @@ static bool stderr_line(void *arg, const char *line, size_t len, int64_t id)
 	text = json_get_string(record, "text");
 	if (text != NULL && str_equal(json_get_string(record, "stream"), "stderr")) {
 		char *copy = xstrdup(text);
+		bool fits = strlen(copy) <= tail->bytes_left;
 
 		cut(copy, tail->bytes_left);
-		tail->bytes_left -= strlen(copy);
+		tail->bytes_left = fits ? tail->bytes_left - strlen(copy) : 0;
 		tail->lines = xreallocarray(tail->lines, tail->count + 1, sizeof(*tail->lines));
 		tail->lines[tail->count++] = copy;
 	}

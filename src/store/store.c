@@ -66,8 +66,8 @@ static const char *const statements[STMT_COUNT] = {
 
 bool store_error(struct store *store, struct error *err, const char *what)
 {
-	return error_set(err, ERROR_UNAVAILABLE, "%s %s: %s", what,
-	    sqlite3_db_filename(store->db, "main"), sqlite3_errmsg(store->db));
+	return error_set(err, ERROR_UNAVAILABLE, "%s %s: %s", what, store->path,
+	    sqlite3_errmsg(store->db));
 }
 
 /* Begins a group: on the storage thread. */
@@ -202,7 +202,10 @@ static int run_op(struct store_job *job, struct store_op *op)
 		if (job->row != NULL && !job->row(job, stmt))
 			break;
 	if (rc == SQLITE_CONSTRAINT)
-		error_set(&job->err, ERROR_CONFLICT, "%s", sqlite3_errmsg(job->store->db));
+		error_set(&job->err, ERROR_CONFLICT, "%s in %s: %s",
+		    op->stmt == STMT_INSERT_RUN ? "another run of the task is not done"
+						: "a row is refused",
+		    job->store->path, sqlite3_errmsg(job->store->db));
 	else if (rc != SQLITE_DONE && rc != SQLITE_ROW)
 		store_error(job->store, &job->err, "cannot write to");
 	sqlite3_reset(stmt);
@@ -301,7 +304,7 @@ static bool migrate(struct store *store, struct error *err)
 		return error_set(err, ERROR_CONFLICT,
 		    "%s was written by a newer athanore (schema %d, this one knows %d): run that one, or "
 		    "use another --state-dir",
-		    sqlite3_db_filename(store->db, "main"), version, SCHEMA_VERSION);
+		    store->path, version, SCHEMA_VERSION);
 	for (; version < SCHEMA_VERSION; version++) {
 		char *sql = xasprintf("BEGIN IMMEDIATE;%sPRAGMA user_version=%d;COMMIT;",
 		    migrations[version], version + 1);
@@ -327,18 +330,18 @@ struct store *store_open(
     struct worker *worker, const char *dir, const char *backend, struct error *err)
 {
 	struct store *store = xcalloc(1, sizeof(*store));
-	char *path = fs_join(dir, "athanore.db");
 	bool ok;
 
+	store->path = fs_join(dir, "athanore.db");
 	store->worker = worker;
 	store->backend = xstrdup(backend);
 	store->group = (struct worker_group){.begin = group_begin, .end = group_end, .arg = store};
 	STAILQ_INIT(&store->group_jobs);
-	ok = sqlite3_open(path, &store->db) == SQLITE_OK || store_error(store, err, "cannot open");
-	ok = ok && exec(store, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-			       "PRAGMA busy_timeout=5000; PRAGMA foreign_keys=ON;", err);
+	ok = sqlite3_open(store->path, &store->db) == SQLITE_OK || store_error(store, err, "cannot open");
+	/* The timeout first: the journal mode may have to wait for another process already. */
+	ok = ok && exec(store, "PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL;"
+			       "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;", err);
 	ok = ok && migrate(store, err) && prepare(store, err);
-	free(path);
 	if (ok)
 		return store;
 	store_free(store);
@@ -353,6 +356,7 @@ void store_free(struct store *store)
 		sqlite3_finalize(store->stmts[i]);
 	sqlite3_close(store->db);
 	error_clear(&store->group_error);
+	free(store->path);
 	free(store->backend);
 	free(store);
 }

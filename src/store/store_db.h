@@ -31,6 +31,7 @@ struct store {
 	sqlite3_stmt *stmts[STMT_COUNT];
 	struct worker *worker;
 	struct worker_group group;
+	char *path; /* of the database */
 	char *backend;
 	bool group_failed;
 	struct error group_error;

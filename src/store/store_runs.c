@@ -166,27 +166,38 @@ struct run *store_run_from_row(sqlite3_stmt *stmt)
 	return NULL;
 }
 
-struct load_runs {
-	void (*fn)(void *arg, struct run *run);
-	void *arg;
+struct run_list {
+	struct run **runs;
+	size_t count;
 };
 
 static void load_run(void *arg, sqlite3_stmt *stmt)
 {
-	struct load_runs *load = arg;
+	struct run_list *list = arg;
 	struct run *run = store_run_from_row(stmt);
 
-	if (run != NULL)
-		load->fn(load->arg, run);
+	if (run == NULL)
+		return;
+	list->runs = xreallocarray(list->runs, list->count + 1, sizeof(*list->runs));
+	list->runs[list->count++] = run;
 }
 
+/* fn may write what the storage thread commits at once, so the query is over before it is called. */
 bool store_load_runs(struct store *store, void (*fn)(void *arg, struct run *run), void *arg,
     struct error *err)
 {
-	struct load_runs load = {fn, arg};
+	struct run_list list = {0};
+	bool ok = store_query(store, STMT_OPEN_RUNS, (const char *const[]){store->backend, NULL},
+	    load_run, &list, err);
 
-	return store_query(store, STMT_OPEN_RUNS, (const char *const[]){store->backend, NULL},
-	    load_run, &load, err);
+	for (size_t i = 0; i < list.count; i++) {
+		if (ok)
+			fn(arg, list.runs[i]);
+		else
+			run_free(list.runs[i]);
+	}
+	free(list.runs);
+	return ok;
 }
 
 struct load_retries {
