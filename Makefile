@@ -2,6 +2,7 @@
 #
 #   make                 build/athanore and build/athanore-supervise
 #   make unit-tests      build/tests/unit/*
+#   make fixtures        build/tests/fixtures/*: programs that the end-to-end tests drive
 #   make fuzzers         build/tests/fuzz/* (clang)
 #   make install         to $(DESTDIR)$(PREFIX)
 #
@@ -58,6 +59,9 @@ UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/tests/fuzz/%)
+FIXTURE_SRC := $(wildcard tests/fixtures/*_host.c)
+FIXTURE_BIN := $(FIXTURE_SRC:tests/fixtures/%.c=$(BUILD)/tests/fixtures/%)
+FIXTURE_PARTS := $(filter-out $(FIXTURE_SRC),$(wildcard tests/fixtures/*.c))
 BENCH_SRC := $(wildcard tests/bench/*.c)
 BENCH_BIN := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/tests/bench/%)
 
@@ -69,7 +73,7 @@ Q = @
 say = @printf '  %-7s %s\n'
 endif
 
-.PHONY: all unit-tests fuzzers benches install uninstall clean
+.PHONY: all unit-tests fixtures fuzzers benches install uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -114,6 +118,14 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libathanore.a $(BUILD)/flags
 	$(say) TEST $@
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests/unit $(LINK_HARDEN) $(LDFLAGS) -o $@ $< \
 		$(BUILD)/libathanore.a $(CJSON_LIB) $(DEP_LIBS) -lcmocka -lm -lpthread
+
+fixtures: $(FIXTURE_BIN)
+
+# A fixture's own stubs of a layer come before those of the library.
+$(BUILD)/tests/fixtures/%: tests/fixtures/%.c $(FIXTURE_PARTS) $(BUILD)/libathanore.a $(BUILD)/flags
+	$(say) FIXTURE $@
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests/fixtures $(LINK_HARDEN) $(LDFLAGS) -o $@ $< $(FIXTURE_PARTS) \
+		$(BUILD)/libathanore.a $(CJSON_LIB) $(DEP_LIBS) -lm -lpthread
 
 # BUILD must be a build by clang with SANITIZE=address,undefined,fuzzer-no-link: scripts/test fuzz.
 fuzzers: $(FUZZ_BIN)
