@@ -19,6 +19,8 @@
 #include <uthash.h>
 
 #define SWEEP_SECONDS 0.5
+#define EVICT_SECONDS 1 /* idle for so long, a connection may have to make room */
+#define EVICT_AT_ONCE 64
 
 enum connection_state {
 	CONNECTION_IDLE,    /* no byte of a request */
@@ -162,17 +164,20 @@ static void on_close(struct evhttp_connection *evcon, void *arg)
 		gone(gone_arg);
 }
 
-/* Makes room by closing the connection that has been idle longest. */
-static void evict_idle(struct api_connections *connections, const struct api_connection *newest)
+/* Makes room by closing those that have been idle longest; the rest may be about to send. */
+static void evict_idle(struct api_connections *connections, double now)
 {
-	struct api_connection *connection;
+	struct api_connection *connection, *next;
+	size_t left = EVICT_AT_ONCE;
 
-	TAILQ_FOREACH (connection, &connections->list, next) {
-		if (connection->state != CONNECTION_IDLE || connection == newest ||
-		    connection->evcon == NULL)
+	for (connection = TAILQ_FIRST(&connections->list); connection != NULL && left > 0;
+	     connection = next) {
+		next = TAILQ_NEXT(connection, next);
+		if (connection->state != CONNECTION_IDLE || connection->evcon == NULL ||
+		    now < connection->deadline - API_IDLE_SECONDS + EVICT_SECONDS)
 			continue;
 		evhttp_connection_free(connection->evcon);
-		return;
+		left--;
 	}
 }
 
@@ -200,8 +205,6 @@ static void adopt(void *arg)
 	connection->evcon = evcon;
 	HASH_ADD_PTR(owner->by_evcon, evcon, connection);
 	evhttp_connection_set_closecb(evcon, on_close, connection);
-	if (api_gate_full(owner->gate))
-		evict_idle(owner, connection);
 	if (!loop_timer_pending(owner->sweep))
 		loop_timer_set(owner->sweep, SWEEP_SECONDS);
 }
@@ -235,6 +238,17 @@ static struct bufferevent *make_bufferevent(struct event_base *base, void *arg)
 	return connection->bev;
 }
 
+/* The request was not complete in time. evhttp has no answer for that and just closes. */
+static void time_out(struct api_connection *connection)
+{
+	struct evbuffer *output = bufferevent_get_output(connection->bev);
+
+	if (evbuffer_get_length(output) > 0)
+		return;
+	api_error_page_timeout(bufferevent_getfd(connection->bev));
+	connection->linger = true;
+}
+
 static void on_sweep(void *arg)
 {
 	struct api_connections *connections = arg;
@@ -246,10 +260,12 @@ static void on_sweep(void *arg)
 		if (connection->evcon == NULL || connection->deadline == 0 ||
 		    connection->deadline > now)
 			continue;
-		if (connection->state != CONNECTION_IDLE)
-			log_debug("closed a connection that was too slow");
+		if (connection->state == CONNECTION_READING)
+			time_out(connection);
 		evhttp_connection_free(connection->evcon);
 	}
+	if (api_gate_full(connections->gate))
+		evict_idle(connections, now);
 	if (!TAILQ_EMPTY(&connections->list))
 		loop_timer_set(connections->sweep, SWEEP_SECONDS);
 }

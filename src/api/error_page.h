@@ -12,4 +12,8 @@ struct evbuffer;
 
 bool api_error_page_replace(struct evbuffer *output, const struct api_wire *wire);
 
+/* Sends a 408 over a socket to which nothing else is being written, as far as that goes without
+ * waiting. */
+void api_error_page_timeout(int fd);
+
 #endif

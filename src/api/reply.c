@@ -8,6 +8,7 @@
 
 #include <event2/buffer.h>
 #include <event2/http.h>
+#include <event2/http_struct.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,6 +59,9 @@ static void send_answer(struct api_request *request, int status, const char *typ
 	    (evbuffer_add(output, head, head_len) != 0 ||
 		(tail_len > 0 && evbuffer_add(output, tail, tail_len) != 0)))
 		fatal("evbuffer_add failed");
+	/* evhttp never closes behind a CONNECT, which gets an answer like any other here. */
+	if (evreq->type == EVHTTP_REQ_CONNECT)
+		evreq->type = EVHTTP_REQ_GET;
 	api_connection_reply(request->connection, evreq, refused);
 	api_request_finish(request);
 	evhttp_send_reply(evreq, status, api_status_title(status), NULL);
