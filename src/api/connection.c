@@ -51,15 +51,15 @@ struct api_connections {
 	struct api_gate *gate;
 	struct loop_timer *sweep;
 	struct api_lingers *lingers;
-	size_t busy;			   /* connections that are not idle */
+	size_t busy;			   /* connections with a request of ours */
 	TAILQ_HEAD(, api_connection) list; /* the longest idle first among the idle */
 	struct api_connection *by_evcon;
 };
 
 static void set_state(struct api_connection *connection, enum connection_state state)
 {
-	connection->owner->busy += state != CONNECTION_IDLE;
-	connection->owner->busy -= connection->state != CONNECTION_IDLE;
+	connection->owner->busy += state >= CONNECTION_PENDING;
+	connection->owner->busy -= connection->state >= CONNECTION_PENDING;
 	connection->state = state;
 	switch (state) {
 	case CONNECTION_IDLE:
@@ -88,7 +88,7 @@ static void connection_free(struct api_connection *connection)
 	TAILQ_REMOVE(&owner->list, connection, next);
 	if (connection->evcon != NULL)
 		HASH_DEL(owner->by_evcon, connection);
-	owner->busy -= connection->state != CONNECTION_IDLE;
+	owner->busy -= connection->state >= CONNECTION_PENDING;
 	if (connection->foreign != NULL)
 		event_free(connection->foreign);
 	free(connection);

@@ -26,7 +26,7 @@ void api_connections_stop(struct api_connections *connections);
 /* After evhttp_free(): no connection is left. NULL is fine. */
 void api_connections_free(struct api_connections *connections);
 
-/* How many have a request that is being read, or an answer that is not all sent. */
+/* How many wait for an answer, or for the rest of one. */
 size_t api_connections_busy(const struct api_connections *connections);
 
 /*

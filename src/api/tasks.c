@@ -78,16 +78,21 @@ static void reply_task(struct api_request *request, int status, struct json_obje
 	json_object_put(copy);
 }
 
+static void reply_bad_adapter(struct api_request *request, const char *what)
+{
+	struct api_problem problem = {0};
+
+	api_problem_set(&problem, 500, "internal", "%s; this is a mistake in the adapter", what);
+	api_reply_problem(request, &problem);
+}
+
 static void reply_found(struct api_request *request, struct json_object *result)
 {
 	if (json_object_is_type(result, json_type_object)) {
 		reply_task(request, 200, result);
 		return;
 	}
-	api_reply_error(request,
-	    &(struct error){.code = ERROR_INTERNAL,
-		.message =
-		    (char *)"the queue's adapter gave no task for get_task; see the adapter"});
+	reply_bad_adapter(request, "the queue's adapter gave no task for get_task");
 }
 
 void api_get_task(struct api_request *request)
@@ -177,10 +182,8 @@ static void created(struct api_request *request, struct json_object *result)
 
 	dispatcher_poke(api_request_dispatcher(request));
 	if (id == NULL) {
-		api_reply_error(request,
-		    &(struct error){.code = ERROR_INTERNAL,
-			.message = (char *)"the task was created, but the queue's adapter gave no "
-					   "task with an id back; see the adapter"});
+		reply_bad_adapter(request,
+		    "the task was created, but the queue's adapter gave no task with an id back");
 		return;
 	}
 	str_puts(&location, "/tasks/");

@@ -361,6 +361,16 @@ describe('the server', () => {
     await stopped;
   });
 
+  test('half a request does not hold up the end', async () => {
+    const busy = await startHost();
+    const raw = new Raw(busy.port).send('GET /healthz HTTP/1.1\r\nHost: loc');
+    assert.equal((await fetch(`${busy.url}/healthz`)).status, 200);
+    const began = Date.now();
+    await busy.stop();
+    assert.ok(Date.now() - began < 3000);
+    raw.close();
+  });
+
   test('what is not answered in time gets 503', async () => {
     const busy = await startHost();
     const raw = new Raw(busy.port).send('GET /tasks/hold-1 HTTP/1.1\r\nHost: localhost\r\n\r\n');
