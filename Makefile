@@ -16,7 +16,6 @@ CFLAGS ?= -O2 -g
 PKG_CONFIG ?= pkg-config
 VERSION := $(shell cat VERSION)
 
-
 # lua5.4-cjson is linked statically: it is a Lua module first, and no library on the loader's path.
 DEP_CFLAGS := $(shell $(PKG_CONFIG) --cflags lua5.4 libevent libcurl libcrypto json-c sqlite3 lua5.4-cjson)
 DEP_LIBS := $(shell $(PKG_CONFIG) --libs lua5.4 libevent libcurl libcrypto json-c sqlite3)
@@ -61,7 +60,8 @@ UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/tests/fuzz/%)
-FIXTURE_SRC := $(wildcard tests/fixtures/*.c)
+FIXTURE_PARTS := $(wildcard tests/fixtures/*_queue.c)
+FIXTURE_SRC := $(filter-out $(FIXTURE_PARTS),$(wildcard tests/fixtures/*.c))
 FIXTURE_BIN := $(FIXTURE_SRC:tests/fixtures/%.c=$(BUILD)/tests/fixtures/%)
 BENCH_SRC := $(wildcard tests/bench/*.c)
 BENCH_BIN := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/tests/bench/%)
@@ -137,12 +137,18 @@ $(BUILD)/tests/unit/test_supervise_%: tests/unit/test_supervise_%.c $(BUILD)/lib
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests/unit $(LINK_HARDEN) $(LDFLAGS) -o $@ $< \
 		$(BUILD)/libsupervise.a $(BUILD)/libathanore.a -lcmocka
 
-# Programs that the end-to-end tests run as agents.
+# Programs that the end-to-end tests run: agents, and hosts of one layer.
 fixtures: $(FIXTURE_BIN)
 
 $(BUILD)/tests/fixtures/%: tests/fixtures/%.c $(BUILD)/flags
 	$(say) CC $@
 	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
+
+# A host serves one layer with stubs of its own for those below, which come before the library's.
+$(BUILD)/tests/fixtures/%_host: tests/fixtures/%_host.c $(FIXTURE_PARTS) $(BUILD)/libathanore.a $(BUILD)/flags
+	$(say) FIXTURE $@
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Itests/fixtures $(LINK_HARDEN) $(LDFLAGS) -o $@ $< $(FIXTURE_PARTS) \
+		$(BUILD)/libathanore.a $(CJSON_LIB) $(DEP_LIBS) -lm -lpthread
 
 # BUILD must be a build by clang with SANITIZE=address,undefined,fuzzer-no-link: scripts/test fuzz.
 fuzzers: $(FUZZ_BIN)

@@ -1,0 +1,34 @@
+#ifndef ATHANORE_API_BODY_H
+#define ATHANORE_API_BODY_H
+
+#include "api/problem.h"
+
+#include <json-c/json.h>
+
+/* The JSON object in the body of a request, checked against what an endpoint takes. */
+
+enum api_field_type {
+	API_TEXT,	  /* a string */
+	API_TEXT_OR_NULL, /* a string, or null, which clears */
+	API_TEXTS,	  /* a list of strings, or null, which clears */
+};
+
+enum api_field_flags {
+	API_REQUIRED = 1, /* the member must be there */
+	API_FILLED = 2,	  /* and be more than white space */
+};
+
+struct api_field {
+	const char *name; /* NULL ends a list of fields */
+	enum api_field_type type;
+	unsigned flags;
+};
+
+/*
+ * A new object, or NULL with problem set: 400 where text is no JSON, 422 where it is not what
+ * fields ask for, members that they do not name included.
+ */
+struct json_object *api_body_parse(
+    const char *text, size_t len, const struct api_field *fields, struct api_problem *problem);
+
+#endif

@@ -1,0 +1,32 @@
+#ifndef ATHANORE_API_HANDLERS_H
+#define ATHANORE_API_HANDLERS_H
+
+#include "api/body.h"
+#include "api/request.h"
+
+/* What serves the endpoints of router.c; each is in the file of its resource. */
+
+void api_get_health(struct api_request *request);
+void api_get_status(struct api_request *request);
+
+void api_list_agents(struct api_request *request);
+void api_get_agent(struct api_request *request);
+void api_cancel_agent(struct api_request *request);
+
+void api_create_task(struct api_request *request);
+void api_get_task(struct api_request *request);
+void api_update_task(struct api_request *request);
+void api_add_comment(struct api_request *request);
+void api_move_task(struct api_request *request);
+extern const struct api_field api_create_task_fields[];
+extern const struct api_field api_update_task_fields[];
+extern const struct api_field api_add_comment_fields[];
+extern const struct api_field api_move_task_fields[];
+
+void api_list_queues(struct api_request *request);
+void api_get_queue(struct api_request *request);
+
+void api_list_routes(struct api_request *request);
+void api_get_route(struct api_request *request);
+
+#endif
