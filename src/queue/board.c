@@ -193,6 +193,7 @@ void board_free(struct board *board)
 		free(queue);
 	}
 	board_style_clear(board);
+	xstrv_free(board->missed);
 	free(board->text);
 	free(board);
 }
@@ -232,6 +233,15 @@ size_t board_queue_count(const struct board_queue *queue)
 	return queue->n_tasks;
 }
 
+bool board_queue_missed(struct board *board, const char *name)
+{
+	for (char **it = board->missed; it != NULL && *it != NULL; it++)
+		if (strcmp(*it, name) == 0)
+			return false;
+	board->missed = xstrv_add(board->missed, name);
+	return true;
+}
+
 static struct board_task *visible_task(struct board_task *task)
 {
 	while (task != NULL && task->hidden)
@@ -265,6 +275,11 @@ struct board_queue *board_task_queue(const struct board_task *task)
 struct span board_task_text(const struct board_task *task)
 {
 	return task->text;
+}
+
+struct span board_task_id(const struct board_task *task)
+{
+	return task->id;
 }
 
 uint64_t board_id_floor(const struct board *board)

@@ -34,12 +34,16 @@ struct board_queue *board_queue_find(const struct board *board, const char *name
 const char *board_queue_name(const struct board_queue *queue);
 size_t board_queue_count(const struct board_queue *queue);
 
+/* True when a queue of that name is missed for the first time since the board was read. */
+bool board_queue_missed(struct board *board, const char *name);
+
 /* Tasks that have an id of their own, in order; NULL at the end or where there is none. */
 struct board_task *board_task_first(const struct board_queue *queue);
 struct board_task *board_task_next(const struct board_task *task);
 struct board_task *board_task_find(const struct board *board, const char *id);
 struct board_queue *board_task_queue(const struct board_task *task);
 struct span board_task_text(const struct board_task *task);
+struct span board_task_id(const struct board_task *task);
 
 /*
  * The task as the queue protocol has it: id a string, "queue" set, lists as lists. Borrowed,

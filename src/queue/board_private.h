@@ -85,6 +85,7 @@ struct board {
 	struct board_id_stats ids;
 	struct board_task_list cache; /* least lately used first */
 	size_t cache_bytes;
+	char **missed; /* names of queues that were asked for, and are not there */
 };
 
 /* board_index.c */
