@@ -108,6 +108,9 @@ static void read_done(void *arg)
 		read_ok(jf, job);
 	} else {
 		drop_board(jf);
+		/* Who takes the board away, and puts an older one there, means to. */
+		if (!job->version.exists)
+			json_file_forget(jf);
 		json_file_broke(jf, &job->err);
 	}
 	job_free(job);

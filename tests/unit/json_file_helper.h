@@ -218,18 +218,18 @@ static inline bool claim(struct fixture *f, const char *id, const char *from, co
 	return result;
 }
 
-/* The task's queue on the board as the adapter sees it; freed by the caller; NULL: not there. */
-static inline char *queue_of(struct fixture *f, const char *id)
+/* queue: where the adapter should see the task; NULL: nowhere. */
+static inline void assert_in_queue(struct fixture *f, const char *id, const char *queue)
 {
 	struct answer answer = CALL(f, .op = QUEUE_GET_TASK, .task_id = id);
-	char *name = NULL;
 
-	if (answer.err.code == ERROR_NONE)
-		name = xstrdup(json_get_string(answer.result, "queue"));
-	else
-		assert_int_equal(answer.err.code, ERROR_NOT_FOUND);
+	if (queue == NULL) {
+		want_error(answer, ERROR_NOT_FOUND, id);
+		return;
+	}
+	want_ok(answer);
+	assert_string_equal(json_get_string(answer.result, "queue"), queue);
 	answer_clear(&answer);
-	return name;
 }
 
 /* How many files in the board's folder have `part` in their name. */
