@@ -39,18 +39,18 @@ int renameat2(int old_dir, const char *old_path, int new_dir, const char *new_pa
 
 static void setup(struct fixture *f, void (*hook)(int n))
 {
-	fixture_init(f, BOARD);
-	assert_in_queue(f, "1", "Todo");
-	board_path = f->path;
 	exchanges = 0;
 	before_exchange = hook;
+	fixture_init(f, BOARD);
+	board_path = f->path;
+	assert_in_queue(f, "1", "Todo");
 }
 
 static void teardown(struct fixture *f)
 {
+	fixture_free(f); /* and with it the thread that looks at these */
 	before_exchange = NULL;
 	no_exchange = false;
-	fixture_free(f);
 }
 
 static void replace_first(int n)
@@ -101,7 +101,6 @@ static void test_same_size_before_exchange(void **state)
 	setup(&f, NULL);
 	write_in_place(f.path, EDITED);
 	assert_in_queue(&f, "o", "Outside");
-	before_exchange = NULL;
 	write_in_place(f.path, EDITED_AGAIN);
 	assert_true(claim(&f, "1", "Todo", "Doing"));
 	assert_in_queue(&f, "p", "Outside");
@@ -295,8 +294,8 @@ static void test_no_exchange(void **state)
 	struct fixture f;
 
 	(void)state;
-	setup(&f, NULL);
 	no_exchange = true;
+	setup(&f, NULL);
 	assert_true(claim(&f, "1", "Todo", "Doing"));
 	assert_board(&f, "{\"queues\": {\"Todo\": [" TASK("2") "], \"Doing\": [" TASK(
 			     "1") "], \"Outside\": []}}");
