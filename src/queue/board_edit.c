@@ -210,6 +210,19 @@ static bool check_name(struct board *board, const char *name, struct error *err)
 	return true;
 }
 
+/* Once the last queue of a name were gone, another would take its place. */
+static bool check_single(const struct board_queue *queue, struct error *err)
+{
+	const struct board_queue *other;
+
+	TAILQ_FOREACH (other, &queue->board->queues, next)
+		if (other != queue && strcmp(other->name, queue->name) == 0)
+			return error_set(err, ERROR_CONFLICT,
+			    "the queue \"%s\" stands twice in the file: mend that first",
+			    queue->name);
+	return true;
+}
+
 static void set_key(struct board_queue *queue, const char *name)
 {
 	struct json_object *json = json_object_new_string(name);
@@ -253,7 +266,7 @@ bool board_edit_rename_queue(struct board_queue *queue, const char *name, struct
 {
 	struct board_task *task;
 
-	if (!check_name(queue->board, name, err))
+	if (!check_name(queue->board, name, err) || !check_single(queue, err))
 		return false;
 	HASH_DELETE(hh, queue->board->queue_index, queue);
 	set_key(queue, name);
@@ -271,6 +284,8 @@ bool board_edit_remove_queue(struct board_queue *queue, struct error *err)
 		return error_set(err, ERROR_CONFLICT,
 		    "the queue \"%s\" is not empty (%zu tasks): move them first", queue->name,
 		    queue->n_items);
+	if (!check_single(queue, err))
+		return false;
 	if (TAILQ_FIRST(&board->queues) == queue && after != NULL)
 		after->before = queue->before;
 	board_index_free_queue(board, queue);

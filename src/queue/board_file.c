@@ -16,6 +16,8 @@
 #define TICK_NS 20000000LL
 #define COARSE_TICK_NS 2100000000LL
 
+#define PIECE 131072
+
 struct board_file *board_file_create(const char *path)
 {
 	struct board_file *file = xcalloc(1, sizeof(*file));
@@ -180,16 +182,28 @@ static struct board_digest digest_of(const char *text, size_t len)
 	return board_hash_end(&hash);
 }
 
+/* Piece by piece: memory for all of it would cost more than reading it. */
 bool board_file_digest(const char *path, struct board_digest *digest)
 {
-	struct board_version version;
-	char *text;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	char *buffer = xmalloc(PIECE);
+	struct board_hash hash;
+	ssize_t n = -1;
 
-	if (!read_file(path, &text, &version, NULL))
-		return false;
-	*digest = digest_of(text, (size_t)version.size);
-	free(text);
-	return true;
+	board_hash_init(&hash);
+	while (fd != -1) {
+		n = read(fd, buffer, PIECE);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		board_hash_add(&hash, buffer, (size_t)n);
+	}
+	if (fd != -1)
+		close(fd);
+	free(buffer);
+	*digest = board_hash_end(&hash);
+	return n == 0;
 }
 
 enum board_read board_file_read(struct board_file *file, const struct board_version *known,

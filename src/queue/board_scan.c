@@ -351,7 +351,7 @@ void board_scan_decode(struct span string, struct str *out)
 	const char *at = string.data + 1;
 	const char *end = string.data + string.len - 1;
 
-	str_reserve(out, string.len);
+	str_append(out, "", 0); /* an empty string is one, too */
 	while (at < end) {
 		const char *slash = memchr(at, '\\', (size_t)(end - at));
 

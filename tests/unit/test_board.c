@@ -82,8 +82,8 @@ static struct board_task *create(struct board *board, const char *queue, const c
 
 static void test_untouched(void **state)
 {
-	static const char *const texts[] = {"{\"queues\":{}}", " { \"queues\" : { } } \n",
-	    "\xef\xbb\xbf{\"queues\": {\"A\": []}}\r\n",
+	static const char *const texts[] = {"{\"queues\":{}}", "{\"queues\":{\"\":[{\"\":0}]}}",
+	    " { \"queues\" : { } } \n", "\xef\xbb\xbf{\"queues\": {\"A\": []}}\r\n",
 	    "{\"x\":1,\"x\":2,\"queues\":{\"A\" : [ {\"id\":1} , {\"id\":2 , \"n\":2.50} ] , "
 	    "\"B\":[ ]},\"y\":"
 	    "[1e400]}",
@@ -105,6 +105,7 @@ static void test_wrong_shape(void **state)
 		const char *part;
 	} cases[] = {
 	    {"[]", "column 1: expected '{': the smallest board is"},
+	    {"", "line 1, column 1"},
 	    {"{}", "no key \"queues\"; the smallest board"},
 	    {"{\"queues\":[]}", "column 11"},
 	    {"{\"queues\":{\"A\":{}}}", "column 16: expected '['"},
@@ -155,6 +156,7 @@ static void test_queue_named_twice(void **state)
 	assert_null(board_task_find(board, "1"));
 	assert_non_null(board_task_find(board, "2"));
 	assert_null(board_queue_next(board_queue_first(board)));
+	assert_false(board_edit_rename_queue(board_queue_find(board, "A"), "B", NULL));
 	assert_text(board, text);
 	board_free(board);
 }
