@@ -199,6 +199,39 @@ static bool read_member(
 	return true;
 }
 
+struct member {
+	const char *key; /* the object's */
+	struct json_object *value;
+};
+
+static int compare_members(const void *a, const void *b)
+{
+	return strcmp(((const struct member *)a)->key, ((const struct member *)b)->key);
+}
+
+/* Lua's order is another one in each process: what users see and compare is sorted. Takes over the
+ * object. */
+static struct json_object *sorted(struct json_object *object)
+{
+	size_t n = (size_t)json_object_object_length(object), used = 0;
+	struct json_object *result;
+	struct member *members;
+
+	if (n < 2)
+		return object;
+	members = xcalloc(n, sizeof(*members));
+	json_object_object_foreach (object, key, value) {
+		members[used++] = (struct member){key, value};
+	}
+	qsort(members, n, sizeof(*members), compare_members);
+	result = json_object_new_object();
+	for (size_t i = 0; i < n; i++)
+		json_put(result, members[i].key, json_object_get(members[i].value));
+	free(members);
+	json_object_put(object);
+	return result;
+}
+
 static bool read_object(
     struct reader *reader, int index, const struct step *up, int depth, struct json_object **out)
 {
@@ -213,7 +246,7 @@ static bool read_object(
 		}
 		lua_pop(reader->L, 1);
 	}
-	*out = object;
+	*out = sorted(object);
 	return true;
 }
 

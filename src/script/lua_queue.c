@@ -123,8 +123,11 @@ static int after_method(lua_State *L, int status, lua_KContext context)
 	struct method_call *call = (struct method_call *)context;
 	struct error err = {0};
 
+	bool refused =
+	    call->request.op == QUEUE_CLAIM_TASK ? lua_isnil(L, -2) : !lua_toboolean(L, -2);
+
 	(void)status;
-	if (!lua_toboolean(L, -2) && !lua_isnil(L, -1)) { /* nil, error */
+	if (refused && !lua_isnil(L, -1)) { /* nil, error */
 		lua_error_read(L, -1, &call->failure);
 		return 0;
 	}
