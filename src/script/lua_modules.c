@@ -46,10 +46,8 @@ static int search_own(lua_State *L)
 	const char *folder = getenv("ATHANORE_LUA_PATH");
 	const struct lua_file *file;
 
-	if (strcmp(module, "athanore") != 0 && strncmp(module, "athanore.", 9) != 0) {
-		lua_pushliteral(L, "no module of athanore");
-		return 1;
-	}
+	if (strcmp(module, "athanore") != 0 && strncmp(module, "athanore.", 9) != 0)
+		return 0;
 	if (folder != NULL && folder[0] != '\0' && push_override(L, folder, module)) {
 		const char *path = lua_tostring(L, -1);
 

@@ -32,6 +32,11 @@ void vm_fail_allocations(size_t after, size_t count)
 	fail_count = count;
 }
 
+size_t vm_fail_allocations_left(void)
+{
+	return fail_count;
+}
+
 void vm_set_memory_limit(size_t bytes)
 {
 	memory_limit = bytes > 0 ? bytes : VM_MEMORY_LIMIT;

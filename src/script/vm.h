@@ -63,6 +63,8 @@ void vm_memory_error(const char *where, struct error *err);
 
 /* Tests: after `after` more allocations of any state, `count` ones fail. count 0: none does. */
 void vm_fail_allocations(size_t after, size_t count);
+/* How many of them have not failed yet. */
+size_t vm_fail_allocations_left(void);
 
 /* Tests: another limit for states made from now on; 0: VM_MEMORY_LIMIT again. */
 void vm_set_memory_limit(size_t bytes);

@@ -5,26 +5,25 @@ local MAX_ARGUMENT = 128 * 1024 - 1
 
 local FUNCTIONS = { "command", "event", "outcome", "before", "after" }
 
-local function check_prompt(route, prompt)
-  local use = 'give the agent the prompt by stdin: agent = athanore.subprocess { prompt_via = "stdin" }'
+-- What is wrong with a prompt as an argument, or nil.
+local function objection(prompt)
   if prompt:sub(1, 1) == "-" then
-    error(("the prompt of route '%s' begins with '-', which a command takes for an option; %s")
-      :format(route.queue_name, use), 0)
-  end
-  if #prompt > MAX_ARGUMENT then
-    error(("the prompt of route '%s' has %d bytes, and an argument may have %d; %s")
-      :format(route.queue_name, #prompt, MAX_ARGUMENT, use), 0)
-  end
-  if prompt:find("\0", 1, true) then
-    error(("the prompt of route '%s' holds a NUL byte, which no argument can; %s")
-      :format(route.queue_name, use), 0)
+    return "begins with '-', which a command takes for an option"
+  elseif #prompt > MAX_ARGUMENT then
+    return ("has %d bytes, and an argument may have %d"):format(#prompt, MAX_ARGUMENT)
+  elseif prompt:find("\0", 1, true) then
+    return "holds a NUL byte, which no argument can"
   end
 end
 
 -- How a run's command line is made, by prompt_via.
 local COMMANDS = {
   arg = function(run)
-    check_prompt(run.route, run.prompt)
+    local wrong = objection(run.prompt)
+    if wrong then
+      return nil, ('the prompt of route \'%s\' %s: use agent = athanore.subprocess { prompt_via = "stdin" }')
+        :format(run.route.queue_name, wrong)
+    end
     return { argv = run.route:format_command(run.prompt) }
   end,
   stdin = function(run)
