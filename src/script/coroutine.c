@@ -29,6 +29,7 @@ struct coroutine {
 	bool closing;	   /* its __close handlers run */
 	bool to_be_closed; /* cancelled while it ran */
 	bool parked;	   /* its last yield was coroutine_park()'s */
+	bool began;	   /* Lua code of it has run: there may be __close handlers */
 	struct coroutine_spec spec;
 	char *what;
 	const struct primitive *primitive; /* NULL: no operation */
@@ -109,12 +110,14 @@ static void close_thread(struct coroutine *co)
 	release_operation(co);
 	if (co->L == NULL)
 		return;
-	co->closing = true;
-	vm_calls(vm)->running = co;
-	guard_enter(co->L);
-	(void)vm_protect(vm, reset_thread, co, NULL);
-	guard_leave();
-	vm_calls(vm)->running = NULL;
+	if (co->began) {
+		co->closing = true;
+		vm_calls(vm)->running = co;
+		guard_enter(co->L);
+		(void)vm_protect(vm, reset_thread, co, NULL);
+		guard_leave();
+		vm_calls(vm)->running = NULL;
+	}
 	/* The script may have kept the thread: it is nothing of ours any more. */
 	vm_set_thread(co->L, vm_main_thread(vm));
 	(void)vm_protect(vm, unref_thread, co, NULL);
@@ -152,6 +155,7 @@ static int resume_thread(lua_State *L)
 	int results;
 
 	co->state = RUNNING;
+	co->began = true;
 	co->parked = false;
 	co->status = LUA_ERRMEM;
 	co->status = lua_resume(co->L, L, arguments, &results);
@@ -163,6 +167,16 @@ static int describe_error(lua_State *L)
 	struct coroutine *co = lua_touserdata(L, 1);
 
 	lua_error_describe(L, co->L, &co->err);
+	return 0;
+}
+
+/* Where memory does not suffice for the traceback, the message stays as it is. */
+static int add_traceback(lua_State *L)
+{
+	struct coroutine *co = lua_touserdata(L, 1);
+
+	luaL_traceback(L, co->L, co->err.message, 0);
+	error_set(&co->err, co->err.code, "%s", lua_tostring(L, -1));
 	return 0;
 }
 
@@ -185,6 +199,7 @@ static void set_error(struct coroutine *co, bool stopped)
 		    "%s: stopped after %g s of CPU time: the script does not end or is too slow "
 		    "here",
 		    guard_where(), guard_limit());
+		(void)vm_protect(vm, add_traceback, co, NULL);
 	} else if (co->status == LUA_ERRMEM) {
 		vm_memory_error(where[0] != '\0' ? where : NULL, &co->err);
 	} else if (co->status == LUA_YIELD) {
@@ -193,6 +208,7 @@ static void set_error(struct coroutine *co, bool stopped)
 		    "a "
 		    "function of athanore",
 		    where, comma);
+		(void)vm_protect(vm, add_traceback, co, NULL);
 	} else {
 		struct error failure = {0};
 

@@ -56,6 +56,7 @@ static double cpu_seconds(void)
  */
 static void on_instruction(lua_State *L, lua_Debug *ar)
 {
+	(void)ar;
 	if (!guard.past) {
 		lua_sethook(L, NULL, 0, 0); /* left over from an entry that has ended */
 		return;
@@ -69,7 +70,6 @@ static void on_instruction(lua_State *L, lua_Debug *ar)
 		lua_yield(L, 0);
 		return;
 	}
-	(void)ar;
 	lua_pushfstring(L, "%s: stopped after too much CPU time", guard.where);
 	lua_error(L);
 }

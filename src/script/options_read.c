@@ -275,7 +275,7 @@ static void add_unknown(
 	size_t n = 0;
 	const char *nearest;
 
-	for (; options[n].name != NULL && n < 39; n++)
+	for (; n < 39 && options[n].name != NULL; n++)
 		names[n] = options[n].name;
 	names[n] = NULL;
 	nearest = str_nearest(name, names);

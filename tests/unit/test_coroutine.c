@@ -104,6 +104,7 @@ static void test_goes_on_after_a_stop(void **state)
 static void test_recursion(void **state)
 {
 	(void)state;
+	guard_set_limit(20); /* sanitizers are slow */
 	expect_error("local function f() return 1 + f() end f()", "routes.lua:4: stack overflow");
 	expect_error("local function f() pcall(f) error('x') end f()", "routes.lua:4: ");
 	expect_error(
@@ -116,6 +117,7 @@ static void test_recursion(void **state)
 static void test_memory(void **state)
 {
 	(void)state;
+	guard_set_limit(20);
 	vm_set_memory_limit((size_t)16 << 20);
 	expect_error(
 	    "return ('x'):rep(1e9)", "routes.lua:4: not enough memory: a script may use 16 MiB");
