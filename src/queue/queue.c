@@ -125,9 +125,9 @@ static void on_deadline(void *arg)
 	struct error err = {0};
 	queue_fn fn = call->fn;
 
-	call->fn = NULL;
 	if (call->answered || fn == NULL)
 		return;
+	call->fn = NULL;
 	error_set(&err, ERROR_TIMEOUT, "%s of the %s queue did not answer within %g s",
 	    op_names[call->op], call->queue->vtable->kind, call->timeout);
 	if (call->queue->vtable->cancel != NULL)

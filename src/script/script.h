@@ -39,7 +39,8 @@ struct script *script_load(struct loop *loop, const char *path, struct script_pr
 
 struct script *script_ref(struct script *script);
 
-/* The last reference cancels what is under way and closes the state. NULL is fine. */
+/* The last reference cancels what is under way, as script_cancel() does, and closes the state.
+ * NULL is fine. */
 void script_unref(struct script *script);
 
 /* Lives as long as the script. */
@@ -53,24 +54,29 @@ struct queue *script_queue(struct script *script, struct error *err);
 
 /* What a route's functions make of a ready task. */
 struct script_prepared {
-	bool ready;    /* false: the route's `when` said no; nothing else is set */
-	char *prompt;  /* prompt_len bytes and a NUL */
+	bool ready;   /* false: the route's `when` said no; nothing else is set */
+	char *prompt; /* prompt_len bytes and a NUL */
 	size_t prompt_len;
-	char **argv;   /* the agent's command line, at least one element */
-	char **env;    /* more "NAME=value" from the agent adapter, may be empty */
-	char *cwd;     /* NULL: the route's */
-	char *input;   /* the agent's stdin, input_len bytes; NULL: /dev/null */
+	char **argv; /* the agent's command line, at least one element */
+	char **env;  /* more "NAME=value" from the agent adapter, may be empty */
+	char *cwd;   /* NULL: the route's */
+	char *input; /* the agent's stdin, input_len bytes; NULL: /dev/null */
 	size_t input_len;
 };
 
-/* On failure err is set and prepared NULL; prepared is the caller's, with script_prepared_free(). */
+/* Seconds that one task's functions may take, with all that they wait for. */
+#define SCRIPT_PREPARE_TIMEOUT 30.0
+
+/* On failure err is set and prepared NULL; prepared is the caller's, with script_prepared_free().
+ */
 typedef void (*script_prepare_fn)(
     void *arg, struct script_prepared *prepared, const struct error *err);
 
 /*
  * Runs the route's when(task), prompt(task_id, task_name, task) and its agent
  * adapter's command(run) in one coroutine. run is the table the adapter sees: {id, attempt,
- * max_retries, prompt_file, api, …}; to it are added `prompt`, `task` and `route`. Both objects are borrowed until this returns. The handle is valid until fn was called.
+ * max_retries, prompt_file, api, …}; to it are added `prompt`, `task` and `route`. Both objects are
+ * borrowed until this returns. The handle is valid until fn was called.
  */
 struct script_call *script_prepare(struct script *script, const struct route *route,
     struct json_object *task, struct json_object *run, script_prepare_fn fn, void *arg);
