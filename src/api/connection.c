@@ -35,6 +35,7 @@ struct api_connection {
 	struct bufferevent *bev;	 /* referenced until adopted; after that evhttp's */
 	struct evbuffer_cb_entry *input_watch;
 	struct evbuffer_cb_entry *output_watch;
+	struct event *adopt;   /* active until adopted */
 	struct event *foreign; /* active when evhttp wrote an answer of its own */
 	enum connection_state state;
 	double deadline;
@@ -89,8 +90,8 @@ static void connection_free(struct api_connection *connection)
 	if (connection->evcon != NULL)
 		HASH_DEL(owner->by_evcon, connection);
 	owner->busy -= connection->state >= CONNECTION_PENDING;
-	if (connection->foreign != NULL)
-		event_free(connection->foreign);
+	event_free(connection->adopt);
+	event_free(connection->foreign);
 	free(connection);
 	api_gate_leave(owner->gate);
 }
@@ -182,17 +183,19 @@ static void evict_idle(struct api_connections *connections, double now)
 }
 
 /*
- * The turn after evhttp made the connection, and before any event of it: evhttp has set its
+ * Right after evhttp made the connection, and before any event of it: evhttp has set its
  * callbacks, whose argument is its connection. There is no other way to learn of the end of one
  * that never brings a request.
  */
-static void adopt(void *arg)
+static void adopt(evutil_socket_t fd, short what, void *arg)
 {
 	struct api_connection *connection = arg;
 	struct api_connections *owner = connection->owner;
 	struct bufferevent *bev = connection->bev;
 	void *evcon = NULL;
 
+	(void)fd;
+	(void)what;
 	bufferevent_getcb(bev, NULL, NULL, NULL, &evcon);
 	if (evcon == NULL) { /* evhttp gave it up at once; ours is the last reference */
 		connection_free(connection);
@@ -218,7 +221,8 @@ static struct bufferevent *make_bufferevent(struct event_base *base, void *arg)
 	connection->owner = connections;
 	connection->bev = bufferevent_socket_new(base, -1, 0);
 	connection->foreign = event_new(base, -1, 0, on_foreign_output, connection);
-	if (connection->bev == NULL || connection->foreign == NULL)
+	connection->adopt = event_new(base, -1, 0, adopt, connection);
+	if (connection->bev == NULL || connection->foreign == NULL || connection->adopt == NULL)
 		fatal("bufferevent_socket_new failed");
 	bufferevent_incref(connection->bev);
 	/* evhttp reads on while it writes; a client that sends and never reads must not fill
@@ -234,7 +238,8 @@ static struct bufferevent *make_bufferevent(struct event_base *base, void *arg)
 	api_wire_start(&connection->wire);
 	set_state(connection, CONNECTION_IDLE);
 	api_gate_enter(connections->gate);
-	loop_defer(connections->loop, adopt, connection);
+	/* Not deferred: the first request may be there in this very turn. */
+	event_active(connection->adopt, EV_TIMEOUT, 1);
 	return connection->bev;
 }
 

@@ -14,17 +14,17 @@
 /* The user values of a dispatcher. */
 enum { VALUE_AGENT = 1, VALUE_BACKEND, VALUE_COUNT = VALUE_BACKEND };
 
-struct dispatcher *lua_dispatcher_test(lua_State *L, int index)
+struct script_dispatcher *lua_dispatcher_test(lua_State *L, int index)
 {
-	struct dispatcher **box = luaL_testudata(L, index, METATABLE);
+	struct script_dispatcher **box = luaL_testudata(L, index, METATABLE);
 
 	return box != NULL ? *box : NULL;
 }
 
 /* The dispatcher whose method is called. Its record lives only while the script is loaded. */
-static struct dispatcher *check_self(lua_State *L, const char *method)
+static struct script_dispatcher *check_self(lua_State *L, const char *method)
 {
-	struct dispatcher **box = luaL_testudata(L, 1, METATABLE);
+	struct script_dispatcher **box = luaL_testudata(L, 1, METATABLE);
 
 	if (box == NULL)
 		luaL_error(L, "call it with a colon: dispatcher:%s { … }", method);
@@ -33,7 +33,7 @@ static struct dispatcher *check_self(lua_State *L, const char *method)
 	return *box;
 }
 
-static struct option_target target_of(struct script *script, const struct dispatcher *dispatcher,
+static struct option_target target_of(struct script *script, const struct script_dispatcher *dispatcher,
     struct route *route, const struct place *place, const char *what)
 {
 	return (struct option_target){.config = dispatcher->config,
@@ -55,9 +55,9 @@ static void report(struct script *script, const struct place *place, struct erro
 
 /* ---- athanore.dispatcher ---- */
 
-static struct dispatcher *create(lua_State *L, struct script *script)
+static struct script_dispatcher *create(lua_State *L, struct script *script)
 {
-	struct dispatcher *dispatcher = xcalloc(1, sizeof(*dispatcher));
+	struct script_dispatcher *dispatcher = xcalloc(1, sizeof(*dispatcher));
 
 	dispatcher->config = config_create();
 	dispatcher->config->script_path = xstrdup(script->path);
@@ -69,7 +69,7 @@ static struct dispatcher *create(lua_State *L, struct script *script)
 }
 
 /* What routes inherit from options of the dispatcher that it keeps for itself, too. */
-static void set_defaults(struct dispatcher *dispatcher)
+static void set_defaults(struct script_dispatcher *dispatcher)
 {
 	const struct config *config = dispatcher->config;
 	struct route *defaults = dispatcher->defaults;
@@ -83,7 +83,7 @@ static void set_defaults(struct dispatcher *dispatcher)
 }
 
 /* queue_backend of the table at 1, into the user value of the dispatcher on top. */
-static void read_backend(lua_State *L, struct script *script, struct dispatcher *dispatcher)
+static void read_backend(lua_State *L, struct script *script, struct script_dispatcher *dispatcher)
 {
 	int type = lua_getfield(L, 1, "queue_backend");
 	int create_adapter = LUA_TNIL;
@@ -103,7 +103,7 @@ static void read_backend(lua_State *L, struct script *script, struct dispatcher 
 }
 
 /* default_agent of the table at 1, or athanore.subprocess{}, likewise. */
-static void read_default_agent(lua_State *L, struct script *script, struct dispatcher *dispatcher)
+static void read_default_agent(lua_State *L, struct script *script, struct script_dispatcher *dispatcher)
 {
 	bool needs_command;
 
@@ -125,14 +125,14 @@ static void read_default_agent(lua_State *L, struct script *script, struct dispa
 static int dispatcher_create(lua_State *L)
 {
 	struct script *script = script_of(L);
-	struct dispatcher **box, *dispatcher;
+	struct script_dispatcher **box, *dispatcher;
 	struct option_target target;
 
 	if (script->problems == NULL)
 		return luaL_error(
 		    L, "athanore.dispatcher is called while the script is loaded only");
 	lua_settop(L, 1);
-	box = lua_newuserdatauv(L, sizeof(struct dispatcher *), VALUE_COUNT);
+	box = lua_newuserdatauv(L, sizeof(struct script_dispatcher *), VALUE_COUNT);
 	*box = dispatcher = create(L, script);
 	luaL_setmetatable(L, METATABLE);
 	target =
@@ -156,7 +156,7 @@ static int dispatcher_create(lua_State *L)
 /* ---- dispatcher:route ---- */
 
 /* A new route with the dispatcher's defaults, owned by its configuration. */
-static struct route *add_route(lua_State *L, struct script *script, struct dispatcher *dispatcher)
+static struct route *add_route(lua_State *L, struct script *script, struct script_dispatcher *dispatcher)
 {
 	const struct route *defaults = dispatcher->defaults;
 	size_t n = dispatcher->config->route_count;
@@ -209,7 +209,7 @@ static void merge_prompt(lua_State *L, struct script *script, const struct place
 }
 
 /* Sets agent in the table of functions on top: the route's own, or the default. */
-static void read_agent(lua_State *L, struct script *script, struct dispatcher *dispatcher, size_t n)
+static void read_agent(lua_State *L, struct script *script, struct script_dispatcher *dispatcher, size_t n)
 {
 	const char *name = "agent";
 	char agent[100];
@@ -231,7 +231,7 @@ static void read_agent(lua_State *L, struct script *script, struct dispatcher *d
 
 static int dispatcher_route(lua_State *L)
 {
-	struct dispatcher *dispatcher = check_self(L, "route");
+	struct script_dispatcher *dispatcher = check_self(L, "route");
 	struct script *script = script_of(L);
 	struct option_target target;
 	struct route *route;
@@ -261,7 +261,7 @@ static int dispatcher_route(lua_State *L)
 /* Does not block: it says that this is the dispatcher, and how much it logs. */
 static int dispatcher_run(lua_State *L)
 {
-	struct dispatcher *dispatcher = check_self(L, "run");
+	struct script_dispatcher *dispatcher = check_self(L, "run");
 	struct script *script = script_of(L);
 	struct run_settings settings = {.log_level = -1};
 	struct place place = {0};

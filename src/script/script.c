@@ -17,7 +17,7 @@ struct script *script_ref(struct script *script)
 
 void script_unref(struct script *script)
 {
-	struct dispatcher *dispatcher;
+	struct script_dispatcher *dispatcher;
 	struct script_call *call;
 
 	if (script == NULL || --script->references > 0)
@@ -27,7 +27,7 @@ void script_unref(struct script *script)
 	vm_free(script->vm);
 	while ((dispatcher = STAILQ_FIRST(&script->dispatchers)) != NULL) {
 		STAILQ_REMOVE_HEAD(&script->dispatchers, next);
-		dispatcher_free(dispatcher);
+		script_dispatcher_free(dispatcher);
 	}
 	config_free(script->config);
 	error_clear(&script->scratch);
@@ -47,7 +47,7 @@ struct script *script_of(lua_State *L)
 	return vm_owner(vm_of(L));
 }
 
-void dispatcher_free(struct dispatcher *dispatcher)
+void script_dispatcher_free(struct script_dispatcher *dispatcher)
 {
 	size_t n = dispatcher->config != NULL ? dispatcher->config->route_count : 0;
 

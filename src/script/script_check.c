@@ -5,7 +5,7 @@
 /* One route and what it is checked against. */
 struct check {
 	struct script_problems *problems;
-	const struct dispatcher *dispatcher;
+	const struct script_dispatcher *dispatcher;
 	const struct route *route;
 	const struct place *place;
 };
@@ -14,7 +14,7 @@ struct check {
 	problems_add((check)->problems, (check)->place->file, (check)->place->line, __VA_ARGS__)
 
 /* The route that watches a queue, or NULL. */
-static const struct route *watcher(const struct dispatcher *dispatcher, const char *queue)
+static const struct route *watcher(const struct script_dispatcher *dispatcher, const char *queue)
 {
 	for (size_t i = 0; i < dispatcher->config->route_count; i++)
 		if (str_equal(dispatcher->config->routes[i]->queue_name, queue))
@@ -81,7 +81,7 @@ static void check_targets(const struct check *check)
 
 static void check_route(const struct check *check, size_t index)
 {
-	const struct dispatcher *dispatcher = check->dispatcher;
+	const struct script_dispatcher *dispatcher = check->dispatcher;
 	const struct route *route = check->route;
 	const struct route *first;
 
@@ -100,7 +100,7 @@ static void check_route(const struct check *check, size_t index)
 	check_targets(check);
 }
 
-void script_check(struct script *script, const struct dispatcher *dispatcher)
+void script_check(struct script *script, const struct script_dispatcher *dispatcher)
 {
 	const struct config *config = dispatcher->config;
 

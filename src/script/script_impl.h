@@ -11,17 +11,17 @@
 /* What the files of the script layer share about a loaded script. */
 
 /* One athanore.dispatcher{}: what it and its routes say. Of several, one is chosen. */
-struct dispatcher {
+struct script_dispatcher {
 	struct config *config;
 	struct route *defaults;	    /* what routes start from */
 	struct place place;	    /* of the constructor's call */
 	struct place *route_places; /* one for each of config->routes */
 	bool *route_needs_command;  /* likewise: its agent runs route.command */
 	bool ran;		    /* dispatcher:run{} was called */
-	STAILQ_ENTRY(dispatcher) next;
+	STAILQ_ENTRY(script_dispatcher) next;
 };
 
-STAILQ_HEAD(dispatcher_list, dispatcher);
+STAILQ_HEAD(dispatcher_list, script_dispatcher);
 LIST_HEAD(script_calls, script_call);
 
 struct script {
@@ -55,13 +55,13 @@ void script_call_begin(
 /* Before the caller is told: the handle is of no use any more. */
 void script_call_end(struct script_call *call);
 
-void dispatcher_free(struct dispatcher *dispatcher);
+void script_dispatcher_free(struct script_dispatcher *dispatcher);
 
 /* The script that a state belongs to. */
 struct script *script_of(lua_State *L);
 
 /* Says what is wrong with a dispatcher as a whole: routes that do not fit together. */
-void script_check(struct script *script, const struct dispatcher *dispatcher);
+void script_check(struct script *script, const struct script_dispatcher *dispatcher);
 
 /*
  * Kept in the registry: the functions of each route {prompt=, when=, agent=} by script_index, and
@@ -79,7 +79,7 @@ void lua_route_push(lua_State *L, const struct route *route);
 void lua_route_setup(lua_State *L);
 
 /* The record of the dispatcher at index, or NULL where it is none. */
-struct dispatcher *lua_dispatcher_test(lua_State *L, int index);
+struct script_dispatcher *lua_dispatcher_test(lua_State *L, int index);
 
 /* Whether the value at index is athanore.json_file(); then into config. */
 bool lua_backend_read_json_file(lua_State *L, int index, struct config *config);

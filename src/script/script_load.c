@@ -14,7 +14,7 @@
 struct load {
 	struct script *script;
 	struct str text;
-	struct dispatcher *returned;
+	struct script_dispatcher *returned;
 };
 
 static struct script *script_create(struct loop *loop, const char *path)
@@ -79,10 +79,10 @@ static int run_chunk(lua_State *L)
 }
 
 /* The dispatcher that was run or returned. With several, the first mistake is that. */
-static struct dispatcher *choose(struct load *load)
+static struct script_dispatcher *choose(struct load *load)
 {
 	struct script *script = load->script;
-	struct dispatcher *first = STAILQ_FIRST(&script->dispatchers), *dispatcher;
+	struct script_dispatcher *first = STAILQ_FIRST(&script->dispatchers), *dispatcher;
 
 	if (first == NULL) {
 		problems_add(script->problems, script->name, 0,
@@ -105,7 +105,7 @@ static struct dispatcher *choose(struct load *load)
 }
 
 /* The configuration outlives the dispatcher that held it. */
-static void take_config(struct script *script, struct dispatcher *dispatcher)
+static void take_config(struct script *script, struct script_dispatcher *dispatcher)
 {
 	for (size_t i = 0; i < dispatcher->config->route_count; i++)
 		place_clear(&dispatcher->route_places[i]);
@@ -122,7 +122,7 @@ static void run_script(struct load *load)
 	    .what = "while the script is being loaded: call it in a function that runs later",
 	};
 	struct script *script = load->script;
-	struct dispatcher *dispatcher;
+	struct script_dispatcher *dispatcher;
 	struct error err = {0};
 
 	if (!coroutine_run(script->vm, &spec, &err)) {
