@@ -21,11 +21,11 @@ static bool anything_live(const struct dispatcher *d)
 	return false;
 }
 
-/* Whether an agent has not ended yet. */
+/* Whether an agent has not ended yet. A run that only waits for another try of a call is none. */
 static bool agents_live(const struct dispatcher *d)
 {
 	for (const struct live *live = d->lives; live != NULL; live = live->hh.next)
-		if (live->run->state != RUN_FINISHING && !may_be_left(d, live))
+		if (live->process != NULL && !may_be_left(d, live))
 			return true;
 	return false;
 }
@@ -58,6 +58,8 @@ static void on_stop_timeout(void *arg)
 {
 	struct dispatcher *d = arg;
 
+	if (agents_live(d))
+		return; /* begun meanwhile; the timer is set again when it has ended */
 	log_warn("%u runs are not finished; they go on at the next start", HASH_COUNT(d->lives));
 	come_to_rest(d);
 }

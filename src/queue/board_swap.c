@@ -41,7 +41,8 @@ static bool writer_put(void *arg, const char *data, size_t len)
 	}
 	writer->total += len;
 	board_hash_add(&writer->hash, data, len);
-	if (len > BUFFER - writer->used && !writer_flush(writer))
+	/* What is gathered goes out first, or a large piece would overtake it. */
+	if ((len > BUFFER / 2 || len > BUFFER - writer->used) && !writer_flush(writer))
 		return false;
 	if (len > BUFFER / 2)
 		return fs_write_all(writer->fd, data, len) == 0;
