@@ -92,10 +92,11 @@ static bool parent_doomed(const struct procs *procs, pid_t parent)
 	return false;
 }
 
-/* A child of ours that nobody watches came to us from a supervisor that died. */
-static bool fell_to_us(const struct reaper *reaper, const struct proc *proc)
+/* We may have been started by the run's agent ourselves, and are no leftover of it; nor is what we
+ * watch. */
+static bool is_spared(const struct reaper *reaper, pid_t pid)
 {
-	return proc->parent == getpid() && !reaper_knows(reaper, proc->pid);
+	return pid == getpid() || reaper_knows(reaper, pid);
 }
 
 static void doom(struct procs *procs, const struct reaper *reaper, const char *marker)
@@ -105,15 +106,17 @@ static void doom(struct procs *procs, const struct reaper *reaper, const char *m
 	for (size_t i = 0; i < procs->count; i++) {
 		struct proc *proc = &procs->list[i];
 
-		proc->doomed = proc->pid != getpid() && !reaper_knows(reaper, proc->pid) &&
-		    (fell_to_us(reaper, proc) || carries(proc->pid, marker));
+		/* A child of ours that nobody watches came to us from a supervisor that died. */
+		proc->doomed = !is_spared(reaper, proc->pid) &&
+		    (proc->parent == getpid() || carries(proc->pid, marker));
 	}
 	while (more) {
 		more = false;
 		for (size_t i = 0; i < procs->count; i++) {
 			struct proc *proc = &procs->list[i];
 
-			if (!proc->doomed && parent_doomed(procs, proc->parent)) {
+			if (!proc->doomed && parent_doomed(procs, proc->parent) &&
+			    !is_spared(reaper, proc->pid)) {
 				proc->doomed = true;
 				more = true;
 			}
