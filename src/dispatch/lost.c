@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,8 +137,10 @@ size_t lost_kill(const struct reaper *reaper, const char *run_id)
 	for (size_t i = 0; i < procs.count; i++)
 		if (procs.list[i].doomed)
 			kill(procs.list[i].pid, SIGSTOP);
+	/* What may not be killed (it has changed its user) is alive all the same. */
 	for (size_t i = 0; i < procs.count; i++)
-		if (procs.list[i].doomed && kill(procs.list[i].pid, SIGKILL) == 0)
+		if (procs.list[i].doomed &&
+		    (kill(procs.list[i].pid, SIGKILL) == 0 || errno == EPERM))
 			alive++;
 	free(procs.list);
 	free(marker);
