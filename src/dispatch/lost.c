@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,10 +93,11 @@ static bool parent_doomed(const struct procs *procs, pid_t parent)
 	return false;
 }
 
-/* A child of ours that nobody watches came to us from a supervisor that died. */
-static bool fell_to_us(const struct reaper *reaper, const struct proc *proc)
+/* We may have been started by the run's agent ourselves, and are no leftover of it; nor is what we
+ * watch. */
+static bool is_spared(const struct reaper *reaper, pid_t pid)
 {
-	return proc->parent == getpid() && !reaper_knows(reaper, proc->pid);
+	return pid == getpid() || reaper_knows(reaper, pid);
 }
 
 static void doom(struct procs *procs, const struct reaper *reaper, const char *marker)
@@ -105,15 +107,17 @@ static void doom(struct procs *procs, const struct reaper *reaper, const char *m
 	for (size_t i = 0; i < procs->count; i++) {
 		struct proc *proc = &procs->list[i];
 
-		proc->doomed = proc->pid != getpid() && !reaper_knows(reaper, proc->pid) &&
-		    (fell_to_us(reaper, proc) || carries(proc->pid, marker));
+		/* A child of ours that nobody watches came to us from a supervisor that died. */
+		proc->doomed = !is_spared(reaper, proc->pid) &&
+		    (proc->parent == getpid() || carries(proc->pid, marker));
 	}
 	while (more) {
 		more = false;
 		for (size_t i = 0; i < procs->count; i++) {
 			struct proc *proc = &procs->list[i];
 
-			if (!proc->doomed && parent_doomed(procs, proc->parent)) {
+			if (!proc->doomed && parent_doomed(procs, proc->parent) &&
+			    !is_spared(reaper, proc->pid)) {
 				proc->doomed = true;
 				more = true;
 			}
@@ -133,8 +137,10 @@ size_t lost_kill(const struct reaper *reaper, const char *run_id)
 	for (size_t i = 0; i < procs.count; i++)
 		if (procs.list[i].doomed)
 			kill(procs.list[i].pid, SIGSTOP);
+	/* What may not be killed (it has changed its user) is alive all the same. */
 	for (size_t i = 0; i < procs.count; i++)
-		if (procs.list[i].doomed && kill(procs.list[i].pid, SIGKILL) == 0)
+		if (procs.list[i].doomed &&
+		    (kill(procs.list[i].pid, SIGKILL) == 0 || errno == EPERM))
 			alive++;
 	free(procs.list);
 	free(marker);

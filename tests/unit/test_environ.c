@@ -117,7 +117,7 @@ static void test_secrets(void **state)
 /* Odd entries of our own environment are no reason to fail. */
 static void test_odd_entries(void **state)
 {
-	static char *odd[] = {"NO_EQUALS", "", "=x", "TWICE=1", "TWICE=2", NULL};
+	static char *odd[] = {"NO_EQUALS", "", "=x", "TWICE=1", "TWICE=2", "AB=1", "A=2", NULL};
 	struct run *run = make_run("{}");
 	char **before = environ;
 	char **list;
@@ -129,6 +129,8 @@ static void test_odd_entries(void **state)
 	for (char **entry = list; *entry != NULL; entry++)
 		assert_non_null(strchr(*entry, '='));
 	assert_non_null(value(list, "TWICE"));
+	assert_string_equal(value(list, "AB"), "1");
+	assert_string_equal(value(list, "A"), "2");
 	xstrv_free(list);
 	run_free(run);
 }

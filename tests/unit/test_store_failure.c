@@ -79,6 +79,26 @@ static void test_full_disk(void **state)
 	assert_open_runs("0 1 2 3");
 }
 
+/* A statement that fails without ending the transaction takes the whole commit along too. */
+static void test_failed_statement(void **state)
+{
+	(void)state;
+	sql("ALTER TABLE facts RENAME TO elsewhere");
+	close_gate();
+	insert("1", "1");
+	store_save_fact(store, "name", "value");
+	insert("2", "2");
+	open_gate();
+	assert_answers("uu");
+	assert_non_null(strstr(last_message.data, "no such table"));
+	insert("3", "3");
+	assert_answers("+");
+	sql("ALTER TABLE elsewhere RENAME TO facts");
+	store_save_fact(store, "name", "value");
+	assert_fact("name", "value");
+	assert_open_runs("3");
+}
+
 /* Another process holds the database: nothing is written, nothing is said to be. */
 static void test_locked(void **state)
 {
@@ -418,8 +438,11 @@ static void kill_a_writer(int acknowledged)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		close(ends[0]);
-		write_for_ever(ends[1]);
+		char *fd = xasprintf("%d", ends[1]);
+
+		/* A program of its own: threads and fork() do not go together. */
+		execl("/proc/self/exe", "writer", dir, fd, NULL);
+		_exit(127);
 	}
 	close(ends[1]);
 	while (told < acknowledged && (n = read(ends[0], buf, sizeof(buf))) > 0)
@@ -444,11 +467,12 @@ static void test_killed_while_writing(void **state)
 		kill_a_writer(1 + i * 37);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 	    with_store(test_prune_fails),
 	    with_store(test_full_disk),
+	    with_store(test_failed_statement),
 	    with_store(test_locked),
 	    with_store(test_damaged_rows),
 	    with_store(test_bad_utf8),
@@ -463,5 +487,9 @@ int main(void)
 	    without_store(test_killed_while_writing),
 	};
 
+	if (argc == 3) {
+		dir = argv[1];
+		write_for_ever(atoi(argv[2]));
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
