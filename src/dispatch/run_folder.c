@@ -35,7 +35,7 @@ struct write_job {
 static bool write_file(struct write_job *job, const char *name, const char *data, size_t len)
 {
 	char *path = fs_join(job->dir, name);
-	bool ok = access(path, F_OK) == 0 || fs_write_atomic(path, data, len, 0600, true, &job->err);
+	bool ok = fs_write_atomic(path, data, len, 0600, false, &job->err);
 
 	free(path);
 	return ok;

@@ -278,10 +278,8 @@ static void on_resumed(void *arg, struct run_probe *found)
 		return;
 	if (found->started || found->held || found->ended) {
 		on_probed(live, found);
-	} else if (live->run->state == RUN_STARTING) {
-		write_folder(live);
 	} else {
-		spawn(live);
+		write_folder(live);
 	}
 }
 

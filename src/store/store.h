@@ -27,7 +27,7 @@ void store_insert_run(struct store *store, const struct run *run, store_fn fn, v
 
 /*
  * Writes what changes in a run's life: all but ids, queues, attempt and options. Prompt and input
- * are forgotten once the run is running. Where retries_after is not -1 the task's retry count
+ * are forgotten once the agent has ended. Where retries_after is not -1 the task's retry count
  * becomes that, in the same commit.
  */
 void store_update_run(struct store *store, const struct run *run, store_fn fn, void *arg);
