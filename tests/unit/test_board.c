@@ -270,7 +270,7 @@ static void test_refused(void **state)
 	assert_refused("{\"id\":1,\"id\":1}", "the key \"id\" stands twice");
 	assert_refused(
 	    "{\"id\":1,\"x\":18446744073709551616}", "18446744073709551616 does not fit");
-	assert_refused("{\"id\":1,\"\\u0000\":1}", "has a NUL");
+	assert_refused("{\"id\":1,\"\\u0000\":1}", "\\u0000");
 	assert_refused("{\"id\":1,\"comments\":\"none\"}", "\"comments\" is no list");
 }
 
