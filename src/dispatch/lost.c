@@ -77,7 +77,8 @@ static bool carries(pid_t pid, const char *marker)
 	if (fs_read(path, &text, MAX_ENVIRON, NULL)) {
 		size_t len = strlen(marker) + 1;
 
-		for (size_t at = 0; at + len <= text.len && !found; at += strlen(text.data + at) + 1)
+		for (size_t at = 0; at + len <= text.len && !found;
+		     at += strlen(text.data + at) + 1)
 			found = memcmp(text.data + at, marker, len) == 0;
 	}
 	str_free(&text);
@@ -106,7 +107,7 @@ static void doom(struct procs *procs, const struct reaper *reaper, const char *m
 		struct proc *proc = &procs->list[i];
 
 		proc->doomed = proc->pid != getpid() && !reaper_knows(reaper, proc->pid) &&
-		    (fell_to_us(reaper, proc) || carries(proc->pid, marker));
+			       (fell_to_us(reaper, proc) || carries(proc->pid, marker));
 	}
 	while (more) {
 		more = false;
