@@ -85,7 +85,7 @@ static struct process *spawn_shell(
 	static const char *const none[] = {NULL};
 	struct error err = {0};
 
-	*out = process_spawn(reaper, argv, envp == NULL ? none : envp, false, on_end, out, &err);
+	*out = process_spawn(reaper, argv, envp == NULL ? none : envp, on_end, out, &err);
 	if (*out == NULL)
 		fail_msg("%s", err.message);
 	return *out;
@@ -192,7 +192,7 @@ static void test_cannot_start(void **state)
 	struct error err = {0};
 
 	(void)state;
-	assert_null(process_spawn(reaper, argv, argv + 1, false, on_end, NULL, &err));
+	assert_null(process_spawn(reaper, argv, argv + 1, on_end, NULL, &err));
 	assert_int_equal(err.code, ERROR_UNAVAILABLE);
 	assert_string_equal(err.message, "cannot start /none/such: No such file or directory");
 	error_clear(&err);
