@@ -87,7 +87,8 @@ static bool take_state_dir(struct daemon *daemon, struct error *err)
 	daemon->lock_fd = fs_lock(lock, &holder, err);
 	if (daemon->lock_fd == -1 && err->code == ERROR_CONFLICT)
 		error_set(err, ERROR_CONFLICT,
-		    "process %ld is running with the state folder %s already; stop it, or use another "
+		    "process %ld is running with the state folder %s already; stop it, or use "
+		    "another "
 		    "--state-dir",
 		    (long)holder, daemon->state_dir);
 	free(lock);
@@ -144,8 +145,8 @@ static bool open_queue(struct daemon *daemon, struct error *err)
 
 static bool open_store(struct daemon *daemon, struct error *err)
 {
-	daemon->store = store_open(
-	    daemon->worker, daemon->state_dir, queue_identity(daemon->queue), err);
+	daemon->store =
+	    store_open(daemon->worker, daemon->state_dir, queue_identity(daemon->queue), err);
 	return daemon->store != NULL;
 }
 
@@ -176,8 +177,8 @@ static bool listen_api(struct daemon *daemon, struct error *err)
 		free(last);
 	}
 	if (daemon->api == NULL)
-		daemon->api = api_server_listen(
-		    daemon->loop, host, port, daemon->config->api_token, err);
+		daemon->api =
+		    api_server_listen(daemon->loop, host, port, daemon->config->api_token, err);
 	if (daemon->api == NULL)
 		return false;
 	error_clear(err);

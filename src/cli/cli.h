@@ -8,9 +8,9 @@ struct cli_options {
 	const char *script;    /* as given */
 	const char *command;   /* "check", or NULL: run the daemon */
 	const char *host;      /* NULL: the script's */
-	int port;              /* -1: the script's */
+	int port;	       /* -1: the script's */
 	const char *state_dir; /* NULL: the script's */
-	int log_level;         /* -1: the script's */
+	int log_level;	       /* -1: the script's */
 	bool once;
 };
 

@@ -45,8 +45,8 @@ static const char usage[] =
 
 static bool complain(int *status, const char *what, const char *value)
 {
-	fprintf(stderr, "athanore: %s%s%s\nTry 'athanore --help'.\n", what, value != NULL ? " " : "",
-	    value != NULL ? value : "");
+	fprintf(stderr, "athanore: %s%s%s\nTry 'athanore --help'.\n", what,
+	    value != NULL ? " " : "", value != NULL ? value : "");
 	*status = EXIT_USAGE;
 	return false;
 }
@@ -72,7 +72,7 @@ static bool parse_option(int opt, struct cli_options *options, int *status)
 	switch (opt) {
 	case 'p':
 		return parse_port(optarg, &options->port) ||
-		    complain(status, "--port wants a number from 0 to 65535, not", optarg);
+		       complain(status, "--port wants a number from 0 to 65535, not", optarg);
 	case OPT_HOST:
 		options->host = optarg;
 		return true;

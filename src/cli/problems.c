@@ -9,9 +9,11 @@ void problems_print(const struct script_problems *problems)
 		const struct script_problem *problem = &problems->list[i];
 
 		if (problem->line > 0)
-			fprintf(stderr, "%s:%d: %s\n", problem->file, problem->line, problem->message);
+			fprintf(
+			    stderr, "%s:%d: %s\n", problem->file, problem->line, problem->message);
 		else
 			fprintf(stderr, "%s: %s\n", problem->file, problem->message);
 	}
-	fprintf(stderr, "athanore: %zu problem%s\n", problems->count, problems->count == 1 ? "" : "s");
+	fprintf(
+	    stderr, "athanore: %zu problem%s\n", problems->count, problems->count == 1 ? "" : "s");
 }

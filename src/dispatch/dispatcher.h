@@ -25,11 +25,11 @@ struct dispatcher_options {
 	struct queue *queue;
 	struct script *script;
 	const char *state_dir;
-	const char *supervisor; /* path of athanore-supervise */
-	const char *api_url;    /* "http://127.0.0.1:8000" */
-	bool once;              /* stop when nothing is ready and nothing runs */
+	const char *supervisor;	    /* path of athanore-supervise */
+	const char *api_url;	    /* "http://127.0.0.1:8000" */
+	bool once;		    /* stop when nothing is ready and nothing runs */
 	void (*stopped)(void *arg); /* the dispatcher has come to rest: after dispatcher_stop(), or
-	                               by `once` */
+				       by `once` */
 	void *arg;
 };
 
@@ -37,14 +37,16 @@ struct dispatcher *dispatcher_create(const struct dispatcher_options *options);
 /* After `stopped`, or before dispatcher_start(). */
 void dispatcher_free(struct dispatcher *dispatcher);
 
-/* Takes up what an earlier daemon left, then polls. False with err set where the store is unusable. */
+/* Takes up what an earlier daemon left, then polls. False with err set where the store is unusable.
+ */
 bool dispatcher_start(struct dispatcher *dispatcher, struct error *err)
     __attribute__((warn_unused_result));
 
 /* Stops by the script's on_shutdown; a second call cancels at once. */
 void dispatcher_stop(struct dispatcher *dispatcher);
 
-/* Whether it stopped without having been able to do its work: `once`, and the queue cannot be polled. */
+/* Whether it stopped without having been able to do its work: `once`, and the queue cannot be
+ * polled. */
 bool dispatcher_failed(const struct dispatcher *dispatcher);
 
 /* ---- What the API asks ---- */
@@ -70,8 +72,8 @@ typedef void (*dispatcher_fn)(void *arg, struct json_object *result, const struc
 void dispatcher_agent(
     struct dispatcher *dispatcher, const char *task_id, dispatcher_fn fn, void *arg);
 
-/* Ends the agent on the task; its run becomes cancelled. Answers at once: the end follows. not_found
- * where none is on it. */
+/* Ends the agent on the task; its run becomes cancelled. Answers at once: the end follows.
+ * not_found where none is on it. */
 bool dispatcher_cancel(struct dispatcher *dispatcher, const char *task_id, struct error *err)
     __attribute__((warn_unused_result));
 

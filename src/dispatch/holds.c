@@ -103,7 +103,7 @@ void holds_sweep(struct holds *holds, double now)
 {
 	struct hold *hold, *next;
 
-	HASH_ITER(hh, holds->by_task, hold, next)
+	HASH_ITER (hh, holds->by_task, hold, next)
 		if (hold->until + 3600 < now)
 			drop(holds, hold);
 }
@@ -112,6 +112,6 @@ void holds_free(struct holds *holds)
 {
 	struct hold *hold, *next;
 
-	HASH_ITER(hh, holds->by_task, hold, next)
+	HASH_ITER (hh, holds->by_task, hold, next)
 		drop(holds, hold);
 }

@@ -52,8 +52,8 @@ static void on_outcome(void *arg, struct json_object *result, const struct error
 {
 	struct live *live = arg;
 	const char *name = json_object_is_type(result, json_type_string)
-	    ? json_object_get_string(result)
-	    : json_get_string(result, "outcome");
+			       ? json_object_get_string(result)
+			       : json_get_string(result, "outcome");
 	const char *error = json_get_string(result, "error");
 
 	live->script_call = NULL;
@@ -61,7 +61,8 @@ static void on_outcome(void *arg, struct json_object *result, const struct error
 		live_log(live, LOG_ERROR, "%s; the exit code decides", err->message);
 	else if (name != NULL && !run_outcome_parse(name, &live->run->outcome))
 		live_log(live, LOG_ERROR,
-		    "the agent adapter's outcome \"%s\" is none that there is; the exit code decides",
+		    "the agent adapter's outcome \"%s\" is none that there is; the exit code "
+		    "decides",
 		    name);
 	if (error != NULL) {
 		free(live->end.error);
@@ -101,7 +102,7 @@ static void on_after(void *arg, struct json_object *result, const struct error *
 void hooks_after(struct live *live, void (*next)(struct live *live))
 {
 	live->hook_next = next;
-	if (!call_hook(live, "after",
-		json_object_new_string(run_outcome_name(live->run->outcome)), on_after))
+	if (!call_hook(live, "after", json_object_new_string(run_outcome_name(live->run->outcome)),
+		on_after))
 		next(live);
 }

@@ -78,7 +78,8 @@ static bool carries(pid_t pid, const char *marker)
 	if (fs_read(path, &text, MAX_ENVIRON, NULL)) {
 		size_t len = strlen(marker) + 1;
 
-		for (size_t at = 0; at + len <= text.len && !found; at += strlen(text.data + at) + 1)
+		for (size_t at = 0; at + len <= text.len && !found;
+		     at += strlen(text.data + at) + 1)
 			found = memcmp(text.data + at, marker, len) == 0;
 	}
 	str_free(&text);
@@ -109,7 +110,7 @@ static void doom(struct procs *procs, const struct reaper *reaper, const char *m
 
 		/* A child of ours that nobody watches came to us from a supervisor that died. */
 		proc->doomed = !is_spared(reaper, proc->pid) &&
-		    (proc->parent == getpid() || carries(proc->pid, marker));
+			       (proc->parent == getpid() || carries(proc->pid, marker));
 	}
 	while (more) {
 		more = false;

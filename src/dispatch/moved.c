@@ -14,7 +14,8 @@ static void on_looked(void *arg, struct json_object *task, const struct error *e
 	live->queue_call = NULL;
 	if (live->run->state != RUN_RUNNING || live->cancel != CANCEL_NONE || live->moved_by_agent)
 		return;
-	if (!gone && (err != NULL || queue == NULL || str_equal(queue, live->run->in_progress_queue)))
+	if (!gone &&
+	    (err != NULL || queue == NULL || str_equal(queue, live->run->in_progress_queue)))
 		return;
 	live_log(live, LOG_INFO, "the task was taken out of %s: ending its agent",
 	    live->run->in_progress_queue);

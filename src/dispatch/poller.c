@@ -92,9 +92,8 @@ static void on_pruned(void *arg, char *const *run_ids)
 	size_t count = 0;
 
 	for (; run_ids[count] != NULL; count++)
-		worker_submit(d->worker,
-		    &(struct worker_job){
-			.run = remove_folder, .arg = fs_join(d->runs_dir, run_ids[count])});
+		worker_submit(d->worker, &(struct worker_job){.run = remove_folder,
+					     .arg = fs_join(d->runs_dir, run_ids[count])});
 	if (count > 0)
 		d->next_prune = 0; /* there may be more */
 }
@@ -135,7 +134,8 @@ static void candidates_free(struct dispatcher *d)
 	d->candidate_count = d->candidate_next = 0;
 }
 
-/* Whether more is to be asked for at once: all of a full answer was not ready, and slots are free. */
+/* Whether more is to be asked for at once: all of a full answer was not ready, and slots are free.
+ */
 static bool wants_more(const struct dispatcher *d, struct route_state *route)
 {
 	if (route->returned < route->limit || !route_has_room(route))
@@ -221,7 +221,8 @@ void poller_prepared(struct dispatcher *d, struct route_state *route, bool begun
 		fill_slots(d);
 }
 
-static void add_candidates(struct dispatcher *d, struct route_state *route, struct json_object *tasks)
+static void add_candidates(
+    struct dispatcher *d, struct route_state *route, struct json_object *tasks)
 {
 	for (size_t i = 0; i < json_object_array_length(tasks); i++) {
 		struct json_object *task = json_object_array_get_idx(tasks, i);
@@ -229,8 +230,8 @@ static void add_candidates(struct dispatcher *d, struct route_state *route, stru
 		if (!str_equal(json_get_string(task, "queue"), route->route->queue_name))
 			continue;
 		route->returned++;
-		d->candidates = xreallocarray(
-		    d->candidates, d->candidate_count + 1, sizeof(*d->candidates));
+		d->candidates =
+		    xreallocarray(d->candidates, d->candidate_count + 1, sizeof(*d->candidates));
 		d->candidates[d->candidate_count++] =
 		    (struct candidate){route, json_object_get(task)};
 	}

@@ -41,5 +41,5 @@ static void load_retries(
 bool recovery_run(struct dispatcher *d, struct error *err)
 {
 	return store_load_retries(d->store, load_retries, d, err) &&
-	    store_load_runs(d->store, take_up, d, err);
+	       store_load_runs(d->store, take_up, d, err);
 }

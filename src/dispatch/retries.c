@@ -75,6 +75,6 @@ void retries_free(struct retries *retries)
 {
 	struct retry *retry, *next;
 
-	HASH_ITER(hh, retries->by_key, retry, next)
+	HASH_ITER (hh, retries->by_key, retry, next)
 		drop(retries, retry);
 }

@@ -106,7 +106,8 @@ static char *what_happened(const struct run *run, const struct run_end *end)
 		free(seconds);
 		return text;
 	case OUTCOME_LOST:
-		return xstrdup("Agent was lost: its supervisor ended without saying how the agent ended.");
+		return xstrdup(
+		    "Agent was lost: its supervisor ended without saying how the agent ended.");
 	default:
 		break;
 	}
@@ -171,20 +172,21 @@ static void plan_failure(struct run *run, const struct run_end *end)
 	if (run->attempt < max_retries) {
 		run->retries_after = run->attempt + 1;
 		run->retries_ours = true;
-		add_comment(run,
-		    xasprintf("Retry %d/%d: %s. Moving back to source queue for retry.",
-			run->retries_after, max_retries, why));
+		add_comment(
+		    run, xasprintf("Retry %d/%d: %s. Moving back to source queue for retry.",
+			     run->retries_after, max_retries, why));
 		run_add_step(run, STEP_MOVE, run->queue_name);
 	} else if (dead != NULL) {
-		add_comment(run,
-		    xasprintf(
-			"Max retries (%d) exhausted. Moving to dead-letter queue.", max_retries));
+		add_comment(
+		    run, xasprintf("Max retries (%d) exhausted. Moving to dead-letter queue.",
+			     max_retries));
 		run_add_step(run, STEP_MOVE, dead);
 	} else if (max_retries > 0) {
-		add_comment(run,
-		    xasprintf("Max retries (%d) exhausted. No dead-letter queue configured; leaving "
-			      "in place.",
-			max_retries));
+		add_comment(
+		    run, xasprintf(
+			     "Max retries (%d) exhausted. No dead-letter queue configured; leaving "
+			     "in place.",
+			     max_retries));
 	}
 	free(why);
 }
@@ -198,13 +200,12 @@ static void plan_cancel(struct run *run, const struct run_end *end)
 		    "Agent stopped: athanore is shutting down. Moving back to source queue.");
 		run_add_step(run, STEP_MOVE, run->queue_name);
 	} else if (str_equal(end->reason, "moved")) {
-		add_comment(run,
-		    xasprintf("Agent stopped: the task was moved out of \"%s\".",
-			run->in_progress_queue));
+		add_comment(run, xasprintf("Agent stopped: the task was moved out of \"%s\".",
+				     run->in_progress_queue));
 	} else {
-		add_comment(run,
-		    xasprintf("Agent cancelled on request; leaving the task in \"%s\".",
-			run->in_progress_queue));
+		add_comment(
+		    run, xasprintf("Agent cancelled on request; leaving the task in \"%s\".",
+			     run->in_progress_queue));
 	}
 }
 
@@ -217,7 +218,7 @@ void run_end_plan(struct run *run, const struct run_end *end)
 	run->signal = end->signal;
 	free(run->error);
 	run->error = run->outcome == OUTCOME_SUCCESS ? NULL
-	    : end->error != NULL		     ? xstrdup(end->error)
+		     : end->error != NULL	     ? xstrdup(end->error)
 						     : run_end_why(end);
 	run->retries_ours = false;
 	switch (run->outcome) {

@@ -6,11 +6,11 @@
 /* How an agent ended, and what the run's outcome and last steps are. No I/O. */
 
 struct run_end {
-	char *reason; /* "exit", "timeout", "stalled", "spawn_failed", or why it was stopped:
-	                 "cancelled", "shutdown", "moved", "lost" */
-	int exit_code; /* -1: none */
-	int signal;    /* 0: none */
-	char *error;   /* in words, or NULL */
+	char *reason;	   /* "exit", "timeout", "stalled", "spawn_failed", or why it was stopped:
+			      "cancelled", "shutdown", "moved", "lost" */
+	int exit_code;	   /* -1: none */
+	int signal;	   /* 0: none */
+	char *error;	   /* in words, or NULL */
 	char *stderr_tail; /* the last lines, or NULL */
 };
 
@@ -27,8 +27,8 @@ char *run_end_why(const struct run_end *end);
 enum run_outcome run_end_outcome(const struct run_end *end);
 
 /*
- * Decides all that follows from run->outcome and end: error, retry count and steps. The run's options
- * say what its route wanted.
+ * Decides all that follows from run->outcome and end: error, retry count and steps. The run's
+ * options say what its route wanted.
  */
 void run_end_plan(struct run *run, const struct run_end *end);
 

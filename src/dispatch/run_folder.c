@@ -45,7 +45,7 @@ static bool write_first_record(struct write_job *job)
 {
 	char *path = fs_join(job->dir, "events.jsonl");
 	bool ok = access(path, F_OK) == 0 ||
-	    runlog_append(path, job->first_record.data, job->first_record.len, &job->err);
+		  runlog_append(path, job->first_record.data, job->first_record.len, &job->err);
 
 	free(path);
 	return ok;
@@ -76,8 +76,8 @@ static void write_done(void *arg)
 	free(job);
 }
 
-void run_folder_write(struct worker *worker, const char *dir, const struct run *run,
-    run_folder_fn fn, void *arg)
+void run_folder_write(
+    struct worker *worker, const char *dir, const struct run *run, run_folder_fn fn, void *arg)
 {
 	struct write_job *job = xcalloc(1, sizeof(*job));
 
@@ -134,7 +134,7 @@ static void probe_exit(struct run_probe *probe, const char *dir)
 	struct str tail = {0};
 
 	probe->ended = fs_read(exit_path, &text, 1 << 20, NULL) &&
-	    run_end_parse(&probe->end, text.data, text.len);
+		       run_end_parse(&probe->end, text.data, text.len);
 	if (probe->ended && run_end_outcome(&probe->end) != OUTCOME_SUCCESS) {
 		runlog_stderr_tail(log_path, STDERR_LINES, STDERR_BYTES, &tail);
 		probe->end.stderr_tail = str_steal(&tail);
@@ -151,8 +151,9 @@ static void probe_run(void *arg)
 	char *started = fs_join(job->dir, "started");
 
 	job->probe.end.exit_code = -1;
-	/* A supervisor takes the lock before it creates `started`, and writes exit.json before it lets
-	 * the lock go: in this order one that starts or ends while we look is not taken for dead. */
+	/* A supervisor takes the lock before it creates `started`, and writes exit.json before it
+	 * lets the lock go: in this order one that starts or ends while we look is not taken for
+	 * dead. */
 	job->probe.started = access(started, F_OK) == 0;
 	probe_lock(&job->probe, lock);
 	probe_exit(&job->probe, job->dir);

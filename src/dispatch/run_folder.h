@@ -19,14 +19,14 @@ typedef void (*run_folder_fn)(void *arg, const struct error *err);
  * them until the run ends) and, where there is no log yet, its first record. fn on the loop; the
  * run is copied from before this returns.
  */
-void run_folder_write(struct worker *worker, const char *dir, const struct run *run,
-    run_folder_fn fn, void *arg);
+void run_folder_write(
+    struct worker *worker, const char *dir, const struct run *run, run_folder_fn fn, void *arg);
 
 struct run_probe {
-	bool started;       /* a supervisor has begun with it */
-	bool held;          /* a supervisor is alive and holds the lock */
-	pid_t pid;          /* of the supervisor; 0: not known */
-	bool ended;         /* exit.json says how the agent ended: */
+	bool started;	    /* a supervisor has begun with it */
+	bool held;	    /* a supervisor is alive and holds the lock */
+	pid_t pid;	    /* of the supervisor; 0: not known */
+	bool ended;	    /* exit.json says how the agent ended: */
 	struct run_end end; /* with the last lines of stderr; reason NULL where not ended */
 };
 

@@ -63,8 +63,8 @@ static void kill_leftovers(struct live *live)
 		return;
 	}
 	if (live->survivors == 0)
-		live_log(live, LOG_WARN, "its supervisor is gone; killing %zu processes that it left",
-		    alive);
+		live_log(live, LOG_WARN,
+		    "its supervisor is gone; killing %zu processes that it left", alive);
 	live->survivors = alive;
 	live_retry(live, 2, kill_leftovers);
 	if (live->failures < 20)
@@ -82,8 +82,7 @@ static void attach(struct live *live, pid_t pid)
 	struct error err = {0};
 
 	process_free(live->process);
-	live->process =
-	    process_attach(live->d->options.reaper, pid, on_supervisor_end, live, &err);
+	live->process = process_attach(live->d->options.reaper, pid, on_supervisor_end, live, &err);
 	if (live->process == NULL) {
 		live_log(live, LOG_DEBUG, "%s", err.message);
 		error_clear(&err);
@@ -116,7 +115,8 @@ static void on_probed(void *arg, struct run_probe *found)
 	} else if (live->spawns < MAX_SPAWNS) {
 		spawn(live);
 	} else {
-		end_with(live, "spawn_failed", "athanore-supervise ended before it started the agent");
+		end_with(
+		    live, "spawn_failed", "athanore-supervise ended before it started the agent");
 	}
 }
 

@@ -136,10 +136,10 @@ char *run_steps_print(const struct run *run)
 
 static bool parse_step(struct run *run, struct json_object *item)
 {
-	int kind = name_index(
-	    step_kind_names, COUNT(step_kind_names), json_get_string(item, "kind"));
-	int state = name_index(
-	    step_state_names, COUNT(step_state_names), json_get_string(item, "state"));
+	int kind =
+	    name_index(step_kind_names, COUNT(step_kind_names), json_get_string(item, "kind"));
+	int state =
+	    name_index(step_state_names, COUNT(step_state_names), json_get_string(item, "state"));
 	const char *text = json_get_string(item, "text");
 
 	if (kind < 0 || state < 0 || text == NULL)

@@ -47,23 +47,23 @@ struct run {
 	char *in_progress_queue;
 	enum run_state state;
 	enum run_outcome outcome;
-	int attempt; /* retries used before this run: 0 on the first */
+	int attempt;	    /* retries used before this run: 0 on the first */
 	int64_t created_at; /* milliseconds; 0: not yet */
 	int64_t started_at;
 	int64_t ended_at;
-	pid_t pid; /* the supervisor's; 0: none */
-	int exit_code;   /* -1: none */
-	int signal;      /* 0: none */
-	char *error;     /* in words, or NULL */
-	char *attention; /* why a person has to look at it, or NULL */
-	char *token_hash; /* SHA-256, in hex, of the run's own API token; NULL: none yet */
+	pid_t pid;	   /* the supervisor's; 0: none */
+	int exit_code;	   /* -1: none */
+	int signal;	   /* 0: none */
+	char *error;	   /* in words, or NULL */
+	char *attention;   /* why a person has to look at it, or NULL */
+	char *token_hash;  /* SHA-256, in hex, of the run's own API token; NULL: none yet */
 	int retries_after; /* retries used by the task once the run has ended; -1: not decided */
 	bool retries_ours; /* the task goes back to be tried again by us, not by a person */
 
 	struct json_object *options; /* frozen, {"argv", "env", "cwd", "timeout", …} */
-	char *prompt;    /* kept until the agent has ended */
+	char *prompt;		     /* kept until the agent has ended */
 	size_t prompt_len;
-	char *input;     /* the agent's stdin; NULL: none */
+	char *input; /* the agent's stdin; NULL: none */
 	size_t input_len;
 
 	struct run_step *steps;

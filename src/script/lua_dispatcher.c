@@ -33,8 +33,9 @@ static struct script_dispatcher *check_self(lua_State *L, const char *method)
 	return *box;
 }
 
-static struct option_target target_of(struct script *script, const struct script_dispatcher *dispatcher,
-    struct route *route, const struct place *place, const char *what)
+static struct option_target target_of(struct script *script,
+    const struct script_dispatcher *dispatcher, struct route *route, const struct place *place,
+    const char *what)
 {
 	return (struct option_target){.config = dispatcher->config,
 	    .route = route,
@@ -103,7 +104,8 @@ static void read_backend(lua_State *L, struct script *script, struct script_disp
 }
 
 /* default_agent of the table at 1, or athanore.subprocess{}, likewise. */
-static void read_default_agent(lua_State *L, struct script *script, struct script_dispatcher *dispatcher)
+static void read_default_agent(
+    lua_State *L, struct script *script, struct script_dispatcher *dispatcher)
 {
 	bool needs_command;
 
@@ -156,7 +158,8 @@ static int dispatcher_create(lua_State *L)
 /* ---- dispatcher:route ---- */
 
 /* A new route with the dispatcher's defaults, owned by its configuration. */
-static struct route *add_route(lua_State *L, struct script *script, struct script_dispatcher *dispatcher)
+static struct route *add_route(
+    lua_State *L, struct script *script, struct script_dispatcher *dispatcher)
 {
 	const struct route *defaults = dispatcher->defaults;
 	size_t n = dispatcher->config->route_count;
@@ -209,7 +212,8 @@ static void merge_prompt(lua_State *L, struct script *script, const struct place
 }
 
 /* Sets agent in the table of functions on top: the route's own, or the default. */
-static void read_agent(lua_State *L, struct script *script, struct script_dispatcher *dispatcher, size_t n)
+static void read_agent(
+    lua_State *L, struct script *script, struct script_dispatcher *dispatcher, size_t n)
 {
 	const char *name = "agent";
 	char agent[100];

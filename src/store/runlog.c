@@ -93,7 +93,8 @@ static struct json_object *parse_record(const char *line, size_t len, int64_t id
 
 /*
  * Calls fn for the lines of the file's end, the last one first, until it says
- * false. A last line without a newline is being written and is left out, as is a first one that is cut.
+ * false. A last line without a newline is being written and is left out, as is a first one that is
+ * cut.
  */
 static void each_line_back(const char *path, size_t max_bytes,
     bool (*fn)(void *arg, const char *line, size_t len, int64_t id), void *arg)
@@ -112,7 +113,8 @@ static void each_line_back(const char *path, size_t max_bytes,
 			if (start == 0 && from > 0)
 				break;
 			end.data[stop] = '\0'; /* json_parse() wants to see the end */
-			if (stop > start && !fn(arg, end.data + start, stop - start, from + (int64_t)stop + 1))
+			if (stop > start &&
+			    !fn(arg, end.data + start, stop - start, from + (int64_t)stop + 1))
 				break;
 			if (start == 0)
 				break;

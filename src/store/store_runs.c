@@ -44,8 +44,8 @@ void store_insert_run(struct store *store, const struct run *run, store_fn fn, v
 	store_job_submit(job);
 }
 
-static void retries_op(struct store_job *job, const char *task_id, const char *queue_name, int count,
-    bool ours)
+static void retries_op(
+    struct store_job *job, const char *task_id, const char *queue_name, int count, bool ours)
 {
 	struct store_op *op =
 	    store_job_op(job, count > 0 ? STMT_SAVE_RETRIES : STMT_FORGET_RETRIES);
@@ -182,9 +182,10 @@ static void load_run(void *arg, sqlite3_stmt *stmt)
 	list->runs[list->count++] = run;
 }
 
-/* fn may write what the storage thread commits at once, so the query is over before it is called. */
-bool store_load_runs(struct store *store, void (*fn)(void *arg, struct run *run), void *arg,
-    struct error *err)
+/* fn may write what the storage thread commits at once, so the query is over before it is called.
+ */
+bool store_load_runs(
+    struct store *store, void (*fn)(void *arg, struct run *run), void *arg, struct error *err)
 {
 	struct run_list list = {0};
 	bool ok = store_query(store, STMT_OPEN_RUNS, (const char *const[]){store->backend, NULL},
@@ -234,8 +235,8 @@ char *store_load_fact(struct store *store, const char *name)
 	char *value = NULL;
 	struct error err = {0};
 
-	if (!store_query(store, STMT_LOAD_FACT, (const char *const[]){name, NULL}, load_fact,
-		&value, &err))
+	if (!store_query(
+		store, STMT_LOAD_FACT, (const char *const[]){name, NULL}, load_fact, &value, &err))
 		log_warn("%s", err.message);
 	error_clear(&err);
 	return value;
@@ -298,8 +299,8 @@ static void prune_done(struct store_job *job)
 	struct prune *prune = job->result;
 	static char *const none[] = {NULL};
 
-	prune->fn(prune->arg,
-	    job->err.code == ERROR_NONE && prune->ids != NULL ? prune->ids : none);
+	prune->fn(
+	    prune->arg, job->err.code == ERROR_NONE && prune->ids != NULL ? prune->ids : none);
 	xstrv_free(prune->ids);
 	free(prune);
 }

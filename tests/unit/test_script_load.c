@@ -216,9 +216,9 @@ static void test_dispatcher_mistakes(void **state)
 	    "2: the path of json_file must be a string, got nil\n");
 	expect_dispatcher("command = 'a', queue_backend = athanore.json_file('b', {users = 'x'})",
 	    "2: unknown option 'users' of json_file; did you mean 'user'?\n");
-	expect_dispatcher(
-	    BACKEND ", default_agent = 'claude'", "2: default_agent must be an agent adapter, for "
-						  "example athanore.subprocess {}, got string\n");
+	expect_dispatcher(BACKEND ", default_agent = 'claude'",
+	    "2: default_agent must be an agent adapter, for "
+	    "example athanore.subprocess {}, got string\n");
 	expect_dispatcher(BACKEND ", default_agent = {event = 1}",
 	    "2: default_agent lacks the function command(run)\n");
 	expect_dispatcher(BACKEND ", default_agent = {command = print, event = 1}",
