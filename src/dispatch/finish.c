@@ -89,9 +89,17 @@ static bool will_pass(const struct error *err)
 	    err->code == ERROR_RATE_LIMITED || err->code == ERROR_INTERNAL;
 }
 
+/* While it does not work, the slot is not kept from other tasks. Until then it is: the task may be on
+ * its way to a queue that is served first. */
+static void try_later(struct live *live, void (*again)(struct live *live))
+{
+	live_free_slot(live);
+	live_retry(live, LONGEST_PAUSE, again);
+}
+
 static void wait_and_do(struct live *live)
 {
-	live_retry(live, LONGEST_PAUSE, do_step);
+	try_later(live, do_step);
 }
 
 static void step_failed(struct live *live, const struct error *err)
@@ -304,7 +312,7 @@ static void on_moved_checked(void *arg, struct json_object *task, const struct e
 
 	live->queue_call = NULL;
 	if (err != NULL && err->code != ERROR_NOT_FOUND) {
-		live_retry(live, LONGEST_PAUSE, check_move);
+		try_later(live, check_move);
 		return;
 	}
 	if (err == NULL && str_equal(json_get_string(task, "queue"), live->run->in_progress_queue)) {
@@ -336,7 +344,6 @@ void finish_begin(struct live *live, struct run_end *end)
 	*end = (struct run_end){.exit_code = -1};
 	live->run->outcome = run_end_outcome(&live->end);
 	live->failures = 0;
-	live_free_slot(live);
 	hooks_outcome(live, on_outcome);
 }
 
