@@ -26,6 +26,20 @@ static struct run_step *current_step(struct live *live)
 
 /* ---- the end of all steps ---- */
 
+/* A queue that we moved the task to may be another route's, which need not wait for its tick. What
+ * we put back is held. */
+static void poll_targets(struct live *live)
+{
+	for (size_t i = 0; i < live->run->step_count; i++) {
+		const struct run_step *step = &live->run->steps[i];
+		struct route_state *target =
+		    step->kind == STEP_MOVE ? poller_route(live->d, step->text) : NULL;
+
+		if (target != NULL)
+			target->behind = true;
+	}
+}
+
 static void on_done(struct live *live)
 {
 	struct dispatcher *d = live->d;
@@ -42,8 +56,8 @@ static void on_done(struct live *live)
 		if (backoff > 0)
 			until = now + backoff;
 		holds_set(&d->holds, live->run->task_id, until, true);
-		state->behind = true;
 	}
+	poll_targets(live);
 	live_log(live, LOG_INFO, "run ended: %s%s%s", run_outcome_name(live->run->outcome),
 	    live->run->error != NULL ? ": " : "", live->run->error != NULL ? live->run->error : "");
 	live_retire(live);
@@ -89,8 +103,8 @@ static bool will_pass(const struct error *err)
 	    err->code == ERROR_RATE_LIMITED || err->code == ERROR_INTERNAL;
 }
 
-/* While it does not work, the slot is not kept from other tasks. Until then it is: the task may be on
- * its way to a queue that is served first. */
+/* While it does not work, the slot is not kept from other tasks. Until then it is: the task may be
+ * on its way to a queue that is served first. */
 static void try_later(struct live *live, void (*again)(struct live *live))
 {
 	live_free_slot(live);
