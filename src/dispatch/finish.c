@@ -323,13 +323,16 @@ static void check_move(struct live *live);
 static void on_moved_checked(void *arg, struct json_object *task, const struct error *err)
 {
 	struct live *live = arg;
+	const char *queue = json_get_string(task, "queue");
 
 	live->queue_call = NULL;
 	if (err != NULL && err->code != ERROR_NOT_FOUND) {
+		live_log(live, LOG_WARN, "cannot see where the task is: %s; trying again", err->message);
 		try_later(live, check_move);
 		return;
 	}
-	if (err == NULL && str_equal(json_get_string(task, "queue"), live->run->in_progress_queue)) {
+	live->end.moved_away = queue != NULL && !str_equal(queue, live->run->in_progress_queue);
+	if (live->run->outcome == OUTCOME_SUCCESS && queue != NULL && !live->end.moved_away) {
 		live->run->outcome = OUTCOME_FAILURE;
 		free(live->end.error);
 		live->end.error = xstrdup("exit code 0 without moving the task");
@@ -342,9 +345,10 @@ static void check_move(struct live *live)
 	get_task(live, on_moved_checked);
 }
 
+/* What failed and was moved on by another hand is told what happened, but not that it goes back. */
 static void on_outcome(struct live *live)
 {
-	if (live->run->outcome == OUTCOME_SUCCESS &&
+	if (live->run->outcome != OUTCOME_SUCCESS ||
 	    json_get_bool(live->run->options, "require_move", false))
 		check_move(live);
 	else

@@ -203,7 +203,7 @@ test('the count survives a restart', async (t) => {
 test('a failed task that was moved by its agent is commented on and stays where it is', async (t) => {
   const d = await runOnce(t, { max_retries: 2, dead_letter_queue: 'Failed' }, {}, { agent: agent('move Done\nexit 1') })
   assert.deepEqual(d.where(), { 1: 'Done' })
-  assert.equal(comments(d, '1')[0], 'Agent failed: exit code 1.')
+  assert.deepEqual(comments(d, '1'), ['Agent failed: exit code 1.'])
 })
 
 test('a dead-letter queue that is not there needs attention, and is used once it is', async (t) => {
