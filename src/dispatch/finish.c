@@ -26,6 +26,20 @@ static struct run_step *current_step(struct live *live)
 
 /* ---- the end of all steps ---- */
 
+/* A queue that we moved the task to may be another route's, which need not wait for its tick. What
+ * we put back is held. */
+static void poll_targets(struct live *live)
+{
+	for (size_t i = 0; i < live->run->step_count; i++) {
+		const struct run_step *step = &live->run->steps[i];
+		struct route_state *target =
+		    step->kind == STEP_MOVE ? poller_route(live->d, step->text) : NULL;
+
+		if (target != NULL)
+			target->behind = true;
+	}
+}
+
 static void on_done(struct live *live)
 {
 	struct dispatcher *d = live->d;
@@ -42,8 +56,8 @@ static void on_done(struct live *live)
 		if (backoff > 0)
 			until = now + backoff;
 		holds_set(&d->holds, live->run->task_id, until, true);
-		state->behind = true;
 	}
+	poll_targets(live);
 	live_log(live, LOG_INFO, "run ended: %s%s%s", run_outcome_name(live->run->outcome),
 	    live->run->error != NULL ? ": " : "", live->run->error != NULL ? live->run->error : "");
 	live_retire(live);
@@ -89,9 +103,17 @@ static bool will_pass(const struct error *err)
 	       err->code == ERROR_RATE_LIMITED || err->code == ERROR_INTERNAL;
 }
 
+/* While it does not work, the slot is not kept from other tasks. Until then it is: the task may be
+ * on its way to a queue that is served first. */
+static void try_later(struct live *live, void (*again)(struct live *live))
+{
+	live_free_slot(live);
+	live_retry(live, LONGEST_PAUSE, again);
+}
+
 static void wait_and_do(struct live *live)
 {
-	live_retry(live, LONGEST_PAUSE, do_step);
+	try_later(live, do_step);
 }
 
 static void step_failed(struct live *live, const struct error *err)
@@ -299,14 +321,17 @@ static void check_move(struct live *live);
 static void on_moved_checked(void *arg, struct json_object *task, const struct error *err)
 {
 	struct live *live = arg;
+	const char *queue = json_get_string(task, "queue");
 
 	live->queue_call = NULL;
 	if (err != NULL && err->code != ERROR_NOT_FOUND) {
-		live_retry(live, LONGEST_PAUSE, check_move);
+		live_log(
+		    live, LOG_WARN, "cannot see where the task is: %s; trying again", err->message);
+		try_later(live, check_move);
 		return;
 	}
-	if (err == NULL &&
-	    str_equal(json_get_string(task, "queue"), live->run->in_progress_queue)) {
+	live->end.moved_away = queue != NULL && !str_equal(queue, live->run->in_progress_queue);
+	if (live->run->outcome == OUTCOME_SUCCESS && queue != NULL && !live->end.moved_away) {
 		live->run->outcome = OUTCOME_FAILURE;
 		free(live->end.error);
 		live->end.error = xstrdup("exit code 0 without moving the task");
@@ -319,9 +344,10 @@ static void check_move(struct live *live)
 	get_task(live, on_moved_checked);
 }
 
+/* What failed and was moved on by another hand is told what happened, but not that it goes back. */
 static void on_outcome(struct live *live)
 {
-	if (live->run->outcome == OUTCOME_SUCCESS &&
+	if (live->run->outcome != OUTCOME_SUCCESS ||
 	    json_get_bool(live->run->options, "require_move", false))
 		check_move(live);
 	else
@@ -335,7 +361,6 @@ void finish_begin(struct live *live, struct run_end *end)
 	*end = (struct run_end){.exit_code = -1};
 	live->run->outcome = run_end_outcome(&live->end);
 	live->failures = 0;
-	live_free_slot(live);
 	hooks_outcome(live, on_outcome);
 }
 

@@ -172,11 +172,9 @@ static bool task_waits(struct dispatcher *d, const struct candidate *candidate)
 {
 	const char *task_id = json_get_string(candidate->task, "id");
 
-	if (live_find(d, task_id) != NULL)
-		return true;
-	if (!holds_active(&d->holds, task_id, clock_monotonic()))
+	if (live_find(d, task_id) == NULL && !holds_active(&d->holds, task_id, clock_monotonic()))
 		return false;
-	candidate->route->behind = true; /* polled when the hold is over */
+	candidate->route->behind = true; /* polled when its run has ended or the hold is over */
 	return true;
 }
 

@@ -169,6 +169,10 @@ static void plan_failure(struct run *run, const struct run_end *end)
 
 	comment_what_happened(run, end);
 	run->retries_after = run->attempt;
+	if (end->moved_away) {
+		free(why);
+		return;
+	}
 	if (run->attempt < max_retries) {
 		run->retries_after = run->attempt + 1;
 		run->retries_ours = true;
@@ -194,7 +198,9 @@ static void plan_failure(struct run *run, const struct run_end *end)
 static void plan_cancel(struct run *run, const struct run_end *end)
 {
 	run->retries_after = run->attempt;
-	if (str_equal(end->reason, "shutdown")) {
+	if (str_equal(end->reason, "shutdown") && end->moved_away) {
+		run_add_step(run, STEP_COMMENT, "Agent stopped: athanore is shutting down.");
+	} else if (str_equal(end->reason, "shutdown")) {
 		run->retries_ours = true;
 		run_add_step(run, STEP_COMMENT,
 		    "Agent stopped: athanore is shutting down. Moving back to source queue.");
@@ -202,6 +208,8 @@ static void plan_cancel(struct run *run, const struct run_end *end)
 	} else if (str_equal(end->reason, "moved")) {
 		add_comment(run, xasprintf("Agent stopped: the task was moved out of \"%s\".",
 				     run->in_progress_queue));
+	} else if (end->moved_away) {
+		run_add_step(run, STEP_COMMENT, "Agent cancelled on request.");
 	} else {
 		add_comment(
 		    run, xasprintf("Agent cancelled on request; leaving the task in \"%s\".",

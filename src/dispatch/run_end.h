@@ -12,6 +12,7 @@ struct run_end {
 	int signal;	   /* 0: none */
 	char *error;	   /* in words, or NULL */
 	char *stderr_tail; /* the last lines, or NULL */
+	bool moved_away;   /* the task is in the in-progress queue no more: it stays where it is */
 };
 
 void run_end_clear(struct run_end *end);

@@ -56,7 +56,7 @@ static struct json_object *attention(struct dispatcher *d)
 
 static bool agent_at_work(const struct live *live)
 {
-	return live->run->state == RUN_RUNNING && live->has_slot;
+	return live->run->state == RUN_RUNNING && live->end.reason == NULL;
 }
 
 static int active_agents(const struct dispatcher *d)

@@ -237,6 +237,23 @@ static void test_each_failure(void **state)
 	    "could not be started; 0\n# Agent could not be started: no reason is known.");
 }
 
+/* What somebody has moved on is not put back, and nobody is told that it were. */
+static void test_moved_away(void **state)
+{
+	static const char options[] = "{\"max_retries\":1,\"dead_letter_queue\":\"Dead\"}";
+	struct run_end moved = exit_1;
+
+	(void)state;
+	moved.moved_away = true;
+	assert_plan(options, 0, moved, "exit code 1; 0\n# Agent failed: exit code 1.");
+	assert_plan(options, 1, moved, "exit code 1; 1\n# Agent failed: exit code 1.");
+	moved = (struct run_end){.reason = "shutdown", .exit_code = -1, .moved_away = true};
+	assert_plan(options, 1, moved,
+	    "cancelled; 1\n# Agent stopped: athanore is shutting down.");
+	moved.reason = "cancelled";
+	assert_plan(options, 0, moved, "cancelled; 0\n# Agent cancelled on request.");
+}
+
 /* What the agent adapter said of the failure is told in the exit code's place. */
 static void test_error_in_words(void **state)
 {
@@ -309,6 +326,7 @@ int main(void)
 	    cmocka_unit_test(test_exhausted_with_queue),
 	    cmocka_unit_test(test_failure_alone),
 	    cmocka_unit_test(test_each_failure),
+	    cmocka_unit_test(test_moved_away),
 	    cmocka_unit_test(test_error_in_words),
 	    cmocka_unit_test(test_stderr),
 	    cmocka_unit_test(test_cancelled),
