@@ -35,7 +35,8 @@ struct write_job {
 static bool write_file(struct write_job *job, const char *name, const char *data, size_t len)
 {
 	char *path = fs_join(job->dir, name);
-	bool ok = access(path, F_OK) == 0 || fs_write_atomic(path, data, len, 0600, true, &job->err);
+	bool ok =
+	    access(path, F_OK) == 0 || fs_write_atomic(path, data, len, 0600, true, &job->err);
 
 	free(path);
 	return ok;
@@ -45,7 +46,7 @@ static bool write_first_record(struct write_job *job)
 {
 	char *path = fs_join(job->dir, "events.jsonl");
 	bool ok = access(path, F_OK) == 0 ||
-	    runlog_append(path, job->first_record.data, job->first_record.len, &job->err);
+		  runlog_append(path, job->first_record.data, job->first_record.len, &job->err);
 
 	free(path);
 	return ok;
@@ -76,8 +77,8 @@ static void write_done(void *arg)
 	free(job);
 }
 
-void run_folder_write(struct worker *worker, const char *dir, const struct run *run,
-    run_folder_fn fn, void *arg)
+void run_folder_write(
+    struct worker *worker, const char *dir, const struct run *run, run_folder_fn fn, void *arg)
 {
 	struct write_job *job = xcalloc(1, sizeof(*job));
 
@@ -126,6 +127,20 @@ static void probe_lock(struct run_probe *probe, const char *path)
 	close(fd);
 }
 
+/* Says whether the supervisor has begun, and with which cgroup. */
+static void probe_started(struct run_probe *probe, const char *path)
+{
+	struct str text = {0};
+	struct json_object *record = NULL;
+
+	probe->started = access(path, F_OK) == 0;
+	if (probe->started && fs_read(path, &text, 1 << 16, NULL))
+		record = json_parse(text.data, text.len, NULL);
+	probe->cgroup = xstrdup(json_get_string(record, "cgroup"));
+	json_object_put(record);
+	str_free(&text);
+}
+
 static void probe_exit(struct run_probe *probe, const char *dir)
 {
 	char *exit_path = fs_join(dir, "exit.json");
@@ -134,7 +149,7 @@ static void probe_exit(struct run_probe *probe, const char *dir)
 	struct str tail = {0};
 
 	probe->ended = fs_read(exit_path, &text, 1 << 20, NULL) &&
-	    run_end_parse(&probe->end, text.data, text.len);
+		       run_end_parse(&probe->end, text.data, text.len);
 	if (probe->ended && run_end_outcome(&probe->end) != OUTCOME_SUCCESS) {
 		runlog_stderr_tail(log_path, STDERR_LINES, STDERR_BYTES, &tail);
 		probe->end.stderr_tail = str_steal(&tail);
@@ -151,9 +166,10 @@ static void probe_run(void *arg)
 	char *started = fs_join(job->dir, "started");
 
 	job->probe.end.exit_code = -1;
-	/* A supervisor takes the lock before it creates `started`, and writes exit.json before it lets
-	 * the lock go: in this order one that starts or ends while we look is not taken for dead. */
-	job->probe.started = access(started, F_OK) == 0;
+	/* A supervisor takes the lock before it creates `started`, and writes exit.json before it
+	 * lets the lock go: in this order one that starts or ends while we look is not taken for
+	 * dead. */
+	probe_started(&job->probe, started);
 	probe_lock(&job->probe, lock);
 	probe_exit(&job->probe, job->dir);
 	free(lock);
@@ -166,6 +182,7 @@ static void probe_done(void *arg)
 
 	job->fn(job->arg, &job->probe);
 	run_end_clear(&job->probe.end);
+	free(job->probe.cgroup);
 	free(job->dir);
 	free(job);
 }

@@ -55,7 +55,7 @@ static void end_with(struct live *live, const char *reason, const char *error)
 
 static void kill_leftovers(struct live *live)
 {
-	size_t alive = lost_kill(live->d->options.reaper, live->run->id);
+	size_t alive = lost_kill(live->d->options.reaper, live->run->id, live->cgroup);
 
 	if (alive == 0) {
 		live->survivors = 0;
@@ -63,8 +63,8 @@ static void kill_leftovers(struct live *live)
 		return;
 	}
 	if (live->survivors == 0)
-		live_log(live, LOG_WARN, "its supervisor is gone; killing %zu processes that it left",
-		    alive);
+		live_log(live, LOG_WARN,
+		    "its supervisor is gone; killing %zu processes that it left", alive);
 	live->survivors = alive;
 	live_retry(live, 2, kill_leftovers);
 	if (live->failures < 20)
@@ -82,8 +82,7 @@ static void attach(struct live *live, pid_t pid)
 	struct error err = {0};
 
 	process_free(live->process);
-	live->process =
-	    process_attach(live->d->options.reaper, pid, on_supervisor_end, live, &err);
+	live->process = process_attach(live->d->options.reaper, pid, on_supervisor_end, live, &err);
 	if (live->process == NULL) {
 		live_log(live, LOG_DEBUG, "%s", err.message);
 		error_clear(&err);
@@ -110,13 +109,17 @@ static void on_probed(void *arg, struct run_probe *found)
 	} else if (found->ended) {
 		finish_begin(live, &found->end);
 	} else if (found->started) {
+		free(live->cgroup);
+		live->cgroup = found->cgroup;
+		found->cgroup = NULL;
 		kill_leftovers(live);
 	} else if (live->cancel != CANCEL_NONE) {
 		end_with(live, "cancelled", NULL);
 	} else if (live->spawns < MAX_SPAWNS) {
 		spawn(live);
 	} else {
-		end_with(live, "spawn_failed", "athanore-supervise ended before it started the agent");
+		end_with(
+		    live, "spawn_failed", "athanore-supervise ended before it started the agent");
 	}
 }
 
@@ -127,7 +130,7 @@ static void on_verified(void *arg, struct run_probe *found)
 	live->folder_busy = false;
 	if (live_frozen(live))
 		return;
-	if (found->held && live->process != NULL) {
+	if (found->held && live->process != NULL && found->pid == process_pid(live->process)) {
 		live_log(live, LOG_INFO, "agent taken up again");
 		if (live->cancel != CANCEL_NONE)
 			runner_cancel(live, live->cancel);
