@@ -137,7 +137,7 @@ async function diesAt(t, template, at) {
 
 test('a daemon that dies at any of its writes, syncs and renames runs its task as if it had not', { timeout: 400000 * patience }, async (t) => {
   const template = await makeTemplate(t)
-  const stride = Number(process.env.ATHANORE_TEST_STRIDE ?? (patience > 1 ? 7 : 3))
+  const stride = Number(process.env.ATHANORE_TEST_STRIDE ?? (patience > 1 ? 5 : 1))
   let at = 1
   let more = true
   const worker = async () => {
