@@ -61,8 +61,10 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/tests/fuzz/%)
 FIXTURE_PARTS := $(wildcard tests/fixtures/*_queue.c)
-FIXTURE_SRC := $(filter-out $(FIXTURE_PARTS),$(wildcard tests/fixtures/*.c))
-FIXTURE_BIN := $(FIXTURE_SRC:tests/fixtures/%.c=$(BUILD)/tests/fixtures/%)
+FIXTURE_PRELOADS := $(wildcard tests/fixtures/*_preload.c)
+FIXTURE_SRC := $(filter-out $(FIXTURE_PARTS) $(FIXTURE_PRELOADS),$(wildcard tests/fixtures/*.c))
+FIXTURE_BIN := $(FIXTURE_SRC:tests/fixtures/%.c=$(BUILD)/tests/fixtures/%) \
+	$(FIXTURE_PRELOADS:tests/fixtures/%.c=$(BUILD)/tests/fixtures/%.so)
 BENCH_SRC := $(wildcard tests/bench/*.c)
 BENCH_BIN := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/tests/bench/%)
 
@@ -143,6 +145,11 @@ fixtures: $(FIXTURE_BIN)
 $(BUILD)/tests/fixtures/%: tests/fixtures/%.c $(BUILD)/flags
 	$(say) CC $@
 	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
+
+# Libraries that are preloaded into a daemon.
+$(BUILD)/tests/fixtures/%.so: tests/fixtures/%.c $(BUILD)/flags
+	$(say) CC $@
+	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(LDFLAGS) -fPIC -shared -o $@ $< -ldl
 
 # A host serves one layer with stubs of its own for those below, which come before the library's.
 $(BUILD)/tests/fixtures/%_host: tests/fixtures/%_host.c $(FIXTURE_PARTS) $(BUILD)/libathanore.a $(BUILD)/flags

@@ -41,6 +41,7 @@ void live_retire(struct live *live)
 	process_free(live->process);
 	loop_timer_free(live->timer);
 	json_object_put(live->task);
+	free(live->cgroup);
 	run_end_clear(&live->end);
 	run_free(live->run);
 	free(live);

@@ -8,13 +8,20 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define MAX_ENVIRON (4 << 20)
+
+/* How the supervisor calls the cgroups that it makes. */
+#define CGROUP_PREFIX "athanore-"
 
 struct proc {
 	pid_t pid;
@@ -126,8 +133,65 @@ static void doom(struct procs *procs, const struct reaper *reaper, const char *m
 	}
 }
 
-size_t lost_kill(const struct reaper *reaper, const char *run_id)
+/* Whether the folder is a cgroup that a supervisor has made. What names it lies in a run's folder,
+ * where the agent could write too: nothing else is to be killed. */
+static bool is_our_cgroup(const char *path)
 {
+	const char *name = strrchr(path, '/');
+	struct statfs fs;
+
+	return path[0] == '/' && name != NULL && str_starts_with(name + 1, CGROUP_PREFIX) &&
+	       statfs(path, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
+}
+
+static void write_kill(const char *path)
+{
+	char *file = fs_join(path, "cgroup.kill");
+	int fd = open(file, O_WRONLY | O_CLOEXEC);
+	ssize_t n = fd == -1 ? -1 : write(fd, "1", 1);
+
+	(void)n; /* whether it worked is seen by who is left */
+	if (fd != -1)
+		close(fd);
+	free(file);
+}
+
+/* Whether a process is left in the cgroup or in one below it. */
+static bool populated(const char *path)
+{
+	char *file = fs_join(path, "cgroup.events");
+	struct str text = {0};
+	bool any = fs_read(file, &text, 1 << 16, NULL) && strstr(text.data, "populated 1") != NULL;
+
+	str_free(&text);
+	free(file);
+	return any;
+}
+
+static int remove_folder(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)ftw;
+	return type == FTW_DP && rmdir(path) == -1 ? -1 : 0;
+}
+
+/* Kills what is in the cgroup; true while somebody is left there. */
+static bool kill_cgroup(const char *path)
+{
+	if (path == NULL || !is_our_cgroup(path))
+		return false;
+	if (!populated(path)) {
+		/* Where it fails, an empty cgroup is left, which harms nobody. */
+		nftw(path, remove_folder, 16, FTW_DEPTH | FTW_PHYS);
+		return false;
+	}
+	write_kill(path);
+	return true;
+}
+
+size_t lost_kill(const struct reaper *reaper, const char *run_id, const char *cgroup)
+{
+	bool in_cgroup = kill_cgroup(cgroup);
 	char *marker = xasprintf("ATHANORE_RUN_ID=%s", run_id);
 	struct procs procs = {0};
 	size_t alive = 0;
@@ -145,5 +209,5 @@ size_t lost_kill(const struct reaper *reaper, const char *run_id)
 			alive++;
 	free(procs.list);
 	free(marker);
-	return alive;
+	return alive == 0 && in_cgroup ? 1 : alive;
 }

@@ -126,6 +126,20 @@ static void probe_lock(struct run_probe *probe, const char *path)
 	close(fd);
 }
 
+/* Says whether the supervisor has begun, and with which cgroup. */
+static void probe_started(struct run_probe *probe, const char *path)
+{
+	struct str text = {0};
+	struct json_object *record = NULL;
+
+	probe->started = access(path, F_OK) == 0;
+	if (probe->started && fs_read(path, &text, 1 << 16, NULL))
+		record = json_parse(text.data, text.len, NULL);
+	probe->cgroup = xstrdup(json_get_string(record, "cgroup"));
+	json_object_put(record);
+	str_free(&text);
+}
+
 static void probe_exit(struct run_probe *probe, const char *dir)
 {
 	char *exit_path = fs_join(dir, "exit.json");
@@ -154,7 +168,7 @@ static void probe_run(void *arg)
 	/* A supervisor takes the lock before it creates `started`, and writes exit.json before it
 	 * lets the lock go: in this order one that starts or ends while we look is not taken for
 	 * dead. */
-	job->probe.started = access(started, F_OK) == 0;
+	probe_started(&job->probe, started);
 	probe_lock(&job->probe, lock);
 	probe_exit(&job->probe, job->dir);
 	free(lock);
@@ -167,6 +181,7 @@ static void probe_done(void *arg)
 
 	job->fn(job->arg, &job->probe);
 	run_end_clear(&job->probe.end);
+	free(job->probe.cgroup);
 	free(job->dir);
 	free(job);
 }

@@ -26,6 +26,7 @@ struct run_probe {
 	bool started;	    /* a supervisor has begun with it */
 	bool held;	    /* a supervisor is alive and holds the lock */
 	pid_t pid;	    /* of the supervisor; 0: not known */
+	char *cgroup;	    /* the folder of the agent's cgroup, or NULL */
 	bool ended;	    /* exit.json says how the agent ended: */
 	struct run_end end; /* with the last lines of stderr; reason NULL where not ended */
 };

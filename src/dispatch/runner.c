@@ -55,7 +55,7 @@ static void end_with(struct live *live, const char *reason, const char *error)
 
 static void kill_leftovers(struct live *live)
 {
-	size_t alive = lost_kill(live->d->options.reaper, live->run->id);
+	size_t alive = lost_kill(live->d->options.reaper, live->run->id, live->cgroup);
 
 	if (alive == 0) {
 		live->survivors = 0;
@@ -109,6 +109,9 @@ static void on_probed(void *arg, struct run_probe *found)
 	} else if (found->ended) {
 		finish_begin(live, &found->end);
 	} else if (found->started) {
+		free(live->cgroup);
+		live->cgroup = found->cgroup;
+		found->cgroup = NULL;
 		kill_leftovers(live);
 	} else if (live->cancel != CANCEL_NONE) {
 		end_with(live, "cancelled", NULL);
@@ -127,7 +130,7 @@ static void on_verified(void *arg, struct run_probe *found)
 	live->folder_busy = false;
 	if (live_frozen(live))
 		return;
-	if (found->held && live->process != NULL) {
+	if (found->held && live->process != NULL && found->pid == process_pid(live->process)) {
 		live_log(live, LOG_INFO, "agent taken up again");
 		if (live->cancel != CANCEL_NONE)
 			runner_cancel(live, live->cancel);

@@ -51,6 +51,7 @@ struct live {
 	int failures;	  /* tries of the present step that failed */
 	bool unsure;	  /* the present step may have reached the backend already */
 	bool folder_busy; /* a job for its folder is with the storage thread */
+	char *cgroup;	  /* of a run that is lost; NULL: none is known */
 	size_t survivors; /* processes of a lost run that would not die */
 	struct run_end end;
 	void (*hook_next)(struct live *live);

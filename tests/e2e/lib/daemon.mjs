@@ -59,11 +59,31 @@ async function cleanUp(t, context) {
   try {
     if (!context.passed) for (const d of context.daemons) console.error(d.report())
     await endMarked(context.id)
+    for (const d of context.daemons) removeCgroups(d)
   } finally {
     contexts.delete(t)
     for (const dir of context.dirs) {
       if (process.env.ATHANORE_TEST_KEEP) console.error(`kept: ${dir}`)
       else fs.rmSync(dir, { recursive: true, force: true, maxRetries: 3 })
+    }
+  }
+}
+
+// The cgroups of runs whose supervisors were killed, with whoever hides there without the mark.
+function removeCgroups(daemon) {
+  const runs = path.join(daemon.stateDir, 'runs')
+  for (const id of fs.existsSync(runs) ? fs.readdirSync(runs) : []) {
+    const started = path.join(runs, id, 'started')
+    const cgroup = fs.existsSync(started) && /"cgroup":"([^"]*\/athanore-[^"/]*)"/.exec(fs.readFileSync(started, 'utf8'))?.[1]
+    if (!cgroup || !fs.existsSync(cgroup)) continue
+    fs.writeFileSync(path.join(cgroup, 'cgroup.kill'), '1')
+    for (const deadline = Date.now() + 2000; Date.now() < deadline; ) {
+      try {
+        fs.rmdirSync(cgroup)
+        break
+      } catch (error) {
+        if (error.code !== 'EBUSY') break
+      }
     }
   }
 }

@@ -1,0 +1,255 @@
+// The daemon dies at the worst of moments: each task is run once all the same, and ends where it should.
+import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { alive, athanore, kill, makeDir, markedPids, patience, startDaemon, test, until } from './lib/daemon.mjs'
+import { board, commentsOf, crashing, each, inQueue, linesOf, outputOf, random, routes, startedOf, tally } from './lib/scenes.mjs'
+
+// Counts aloud until it is told to go.
+const counting = `#!/bin/sh
+echo "$ATHANORE_TASK_ID" >> ran
+n=0
+while [ ! -e go ]; do n=$((n + 1)); echo "line $n"; sleep 0.02; done
+echo "last $n"
+echo "errors too" >&2
+`
+
+// Fails at once.
+const failing = `#!/bin/sh
+echo "$ATHANORE_TASK_ID" >> ran
+echo "out of $ATHANORE_ATTEMPT"
+exit 3
+`
+
+const ran = (d) => tally(linesOf(d.file('ran')))
+const go = (d) => fs.writeFileSync(d.file('go'), '')
+
+function assertCounted(run) {
+  const lines = outputOf(run)
+  const last = Number(/^last (\d+)$/.exec(lines.pop())[1])
+  assert.deepEqual(lines, Array.from({ length: last }, (_, i) => `line ${i + 1}`))
+  assert.deepEqual(outputOf(run, 'stderr'), ['errors too'])
+}
+
+async function startCounting(t, n = 5) {
+  const d = await startDaemon(t, {
+    routes: routes({ route: 'success_queue = "Done",' }),
+    board: board(n),
+    files: { 'agent.sh': counting },
+  })
+  await d.until(() => d.runs().length === n && d.runs().every((run) => outputOf(run).length > 2))
+  return d
+}
+
+test('agents outlive a daemon that is killed, and are taken up again', async (t) => {
+  const d = await startCounting(t)
+  await d.kill9()
+  const lines = outputOf(d.runs()[0]).length
+  await until(() => outputOf(d.runs()[0]).length > lines)
+  await d.start()
+  await d.untilLog('taken up again')
+  const agents = (await d.get('/agents')).body
+  assert.equal(JSON.stringify(agents).match(/"running":true/g).length, 5)
+  go(d)
+  await d.until(() => inQueue(d, 'Done') === 5)
+  assert.deepEqual(ran(d), each(5, 1))
+  assert.equal(d.runs().length, 5)
+  d.runs().forEach(assertCounted)
+})
+
+test('agents that end while no daemon is there have ended well', async (t) => {
+  const d = await startCounting(t)
+  await d.kill9()
+  go(d)
+  await until(() => d.runs().every((run) => run.exit))
+  await d.start()
+  await d.until(() => inQueue(d, 'Done') === 5)
+  assert.deepEqual(ran(d), each(5, 1))
+  d.runs().forEach(assertCounted)
+})
+
+for (const when of ['before', 'after']) {
+  test(`a daemon that dies ${when} it has started a supervisor starts one in all`, async (t) => {
+    const d = await startDaemon(t, {
+      routes: routes({ route: 'success_queue = "Done",' }),
+      board: board(1),
+      files: { 'agent.sh': counting, go: '' },
+      env: crashing({ at: 1, calls: 'posix_spawn', when }),
+      ready: false,
+    })
+    assert.equal(await d.exitCode(), 'SIGKILL')
+    d.options = { ...d.options, env: {}, ready: true }
+    await d.start()
+    await d.until(() => inQueue(d, 'Done') === 1)
+    assert.deepEqual(ran(d), each(1, 1))
+    d.runs().forEach(assertCounted)
+  })
+}
+
+// Two runs that fail: a claim, an assignment, a spawn, comments and a move each.
+const wholeLife = {
+  routes: routes({ options: 'max_retries = 1, dead_letter_queue = "Dead",', backend: 'athanore.json_file("board.json", { user = "bot" })' }),
+  board: board(1),
+  files: { 'agent.sh': failing },
+}
+const comments = [
+  'Agent failed: exit code 3.',
+  'Retry 1/1: exit code 3. Moving back to source queue for retry.',
+  'Agent failed: exit code 3.',
+  'Max retries (1) exhausted. Moving to dead-letter queue.',
+]
+
+async function livesOnce(d) {
+  await d.until(() => inQueue(d, 'Dead') === 1)
+  await d.until(() => d.runs().every((run) => !run.events.length || run.exit))
+  assert.deepEqual(ran(d), { 1: 2 })
+  assert.deepEqual(commentsOf(d, '1'), comments)
+  assert.deepEqual(d.where(), { 1: 'Dead' })
+  const ended = d.runs().filter((run) => run.exit)
+  assert.deepEqual(ended.map((run) => outputOf(run)), [['out of 1'], ['out of 2']])
+}
+
+// The state of a daemon that has been there before, without a task: its files come to be only once.
+async function makeTemplate(t) {
+  const d = await startDaemon(t, { ...wholeLife, board: board(0) })
+  await d.stop()
+  return d.dir
+}
+
+async function diesAt(t, template, at) {
+  const dir = makeDir(t)
+  fs.cpSync(template, dir, { recursive: true })
+  const d = await startDaemon(t, { dir, board: wholeLife.board, env: crashing({ at, log: path.join(dir, 'calls') }), ready: false })
+  const endings = () => d.log.filter((record) => /^run ended/.test(record.message)).length
+  await until(() => d.exit || endings() === 2, { timeout: 30000, detail: () => d.report() })
+  const died = (await d.stop()) === 'SIGKILL'
+  d.options = { ...d.options, env: {}, ready: true }
+  try {
+    await d.start()
+    await livesOnce(d)
+    await d.stop()
+  } catch (error) {
+    throw new Error(`after its death at call ${at} (${linesOf(path.join(dir, 'calls')).at(-1)}): ${error.message}`, { cause: error })
+  }
+  return died
+}
+
+test('a daemon that dies at any of its writes, syncs and renames runs its task as if it had not', { timeout: 400000 * patience }, async (t) => {
+  const template = await makeTemplate(t)
+  const stride = Number(process.env.ATHANORE_TEST_STRIDE ?? (patience > 1 ? 5 : 1))
+  let at = 1
+  let more = true
+  const worker = async () => {
+    while (more) {
+      const mine = at
+      at += stride
+      if (!(await diesAt(t, template, mine))) more = false
+    }
+  }
+  await Promise.all([worker(), worker(), worker()])
+  assert.ok(at > 40, `only ${at} calls`)
+})
+
+test('thirty deaths at random moments, twenty tasks, each run once', { timeout: 240000 * patience }, async (t) => {
+  const d = await startDaemon(t, {
+    routes: routes({ options: 'max_retries = 0, dead_letter_queue = "Dead",' }),
+    board: board(20),
+    files: {
+      'agent.sh': `#!/bin/sh
+echo "$ATHANORE_TASK_ID" >> ran
+echo begin
+sleep 0.$(($ATHANORE_TASK_ID % 9))
+echo end
+exit $((ATHANORE_TASK_ID % 2))
+`,
+    },
+    ready: false,
+  })
+  const seed = Number(process.env.ATHANORE_TEST_SEED ?? Date.now() % 100000)
+  const number = random(seed)
+  t.diagnostic(`seed ${seed}`)
+  d.wanted = true
+  for (let i = 0; i < 30; i++) {
+    await sleep(number() * 300 * patience)
+    await d.kill9()
+    await d.start()
+    d.wanted = true
+  }
+  d.wanted = false
+  await d.until(() => inQueue(d, 'Todo') + inQueue(d, 'In Progress') === 10 && inQueue(d, 'Dead') === 10, { timeout: 30000 })
+  await d.until(async () => (await d.get('/status')).body.active_agents === 0)
+  await d.stop()
+  assert.deepEqual(ran(d), each(20, 1))
+  for (let id = 1; id <= 20; id++) {
+    assert.equal(d.where()[id], id % 2 ? 'Dead' : 'In Progress')
+    assert.deepEqual(commentsOf(d, String(id)), id % 2
+      ? ['Agent failed: exit code 1.', 'Max retries (0) exhausted. Moving to dead-letter queue.'] : [])
+  }
+  const outputs = d.runs().filter((run) => run.exit).map((run) => outputOf(run))
+  assert.deepEqual(outputs, Array.from({ length: 20 }, () => ['begin', 'end']))
+})
+
+test('after a reboot the tasks are tried again', async (t) => {
+  const d = await startDaemon(t, {
+    routes: routes({ options: 'max_retries = 1,', route: 'success_queue = "Done",' }),
+    board: board(5),
+    files: { 'agent.sh': counting },
+  })
+  await d.until(() => d.runs().filter((run) => outputOf(run).length > 1).length === 5)
+  const supervisors = d.runs().map((run) => startedOf(run).pid)
+  await d.kill9()
+  // Whatever carries the mark of the test: supervisors and agents.
+  await until(() => {
+    for (const pid of markedPids(d.context.id)) kill(pid, 'SIGKILL')
+    return markedPids(d.context.id).length === 0
+  })
+  assert.ok(supervisors.every((pid) => !alive(pid)))
+  go(d)
+  await d.start()
+  await d.until(() => inQueue(d, 'Done') === 5)
+  assert.deepEqual(ran(d), each(5, 2))
+  for (let id = 1; id <= 5; id++) {
+    assert.deepEqual(commentsOf(d, String(id)), [
+      'Agent was lost: its supervisor ended without saying how the agent ended.',
+      'Retry 1/1: lost. Moving back to source queue for retry.',
+    ])
+  }
+  await d.until(async () => (await d.get('/status')).body.free_slots === 5)
+})
+
+test('the port is kept, and an agent that asked meanwhile is answered', async (t) => {
+  const d = await startDaemon(t, {
+    routes: routes({ route: 'success_queue = "Done",' }),
+    board: board(1),
+    files: {
+      'agent.sh': `#!/bin/sh
+touch up
+while [ ! -e go ]; do sleep 0.02; done
+curl -S --retry 30 --retry-connrefused --retry-delay 1 -X POST "$ATHANORE_API/tasks/$ATHANORE_TASK_ID/comments" \\
+  -H 'Content-Type: application/json' -d '{"comment":"from the agent"}' 2> asking
+`,
+    },
+  })
+  const { url } = d
+  await d.until(() => fs.existsSync(d.file('up')))
+  await d.kill9()
+  go(d)
+  await until(() => linesOf(d.file('asking')).join().includes('retry'))
+  await d.start()
+  assert.equal(d.url, url)
+  await d.until(() => inQueue(d, 'Done') === 1, { timeout: 30000 })
+  assert.deepEqual(commentsOf(d, '1'), ['from the agent'])
+  await d.restart()
+  assert.equal(d.url, url)
+})
+
+test('a port that is taken ends the daemon with a word about it', async (t) => {
+  const d = await startDaemon(t, { routes: routes(), board: board(0), files: { 'agent.sh': failing } })
+  const port = new URL(d.url).port
+  const dir = makeDir(t)
+  fs.cpSync(d.dir, dir, { recursive: true, filter: (source) => !source.includes('.athanore') })
+  const result = await athanore(t, ['--port', port, 'routes.lua'], { cwd: dir })
+  assert.equal(result.code, 1)
+  assert.match(result.stderr, new RegExp(`port ${port} on 127\\.0\\.0\\.1 is taken by another process`))
+})
