@@ -216,7 +216,7 @@ static void test_library(void **state)
 	    "true");
 	expect_prompt(
 	    "local j = require('athanore').json local v, e = j.decode('{') return tostring(v) .. e",
-	    "nilinvalid JSON at line 1, column 2: unexpected end of data");
+	    "nilinvalid JSON at line 1, column 2: it ends too early");
 	expect_prompt("local j = require('athanore').json return select(2, "
 		      "j.decode('[123456789012345678901]'))",
 	    "the integer 123456789012345678901 does not fit into 64 bits");
