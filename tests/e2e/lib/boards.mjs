@@ -99,3 +99,16 @@ function ended(child) {
 export function readBoard(d, name = 'board.json') {
   return fs.readFileSync(path.join(d.dir, name), 'utf8')
 }
+
+// What is wrong with the board by GET /status, or null.
+export async function fault(d) {
+  return (await d.get('/status')).body.queue.error
+}
+
+export function assertUnavailable(answer, pattern) {
+  assert.equal(answer.status, 503, answer.text)
+  assert.match(answer.headers['content-type'], /^application\/problem\+json/)
+  assert.ok(Number(answer.headers['retry-after']) > 0)
+  assert.equal(answer.body.code, 'unavailable')
+  assert.match(answer.body.detail, pattern)
+}
