@@ -53,7 +53,7 @@ static void route_failed(struct live *live, const struct error *err)
 		base = state->route->poll_interval;
 	}
 	delay = holds_back_off(&d->holds, live->run->task_id, clock_monotonic(), base);
-	live_log(live, LOG_ERROR, "%s; the task stays in %s, next try in %.0f s", err->message,
+	live_log(live, LOG_ERROR, "%s; the task stays in %s, next try in %.3g s", err->message,
 	    live->run->queue_name, delay);
 }
 

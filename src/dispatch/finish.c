@@ -373,7 +373,7 @@ void finish_resume(struct live *live)
 void finish_poke(struct dispatcher *d)
 {
 	for (struct live *live = d->lives; live != NULL; live = live->hh.next)
-		if (live->run->state == RUN_FINISHING && live->timer != NULL &&
-		    loop_timer_pending(live->timer))
+		if ((live->run->state == RUN_FINISHING || live->run->state == RUN_CLAIMING) &&
+		    live->timer != NULL && loop_timer_pending(live->timer))
 			loop_timer_set(live->timer, 0);
 }

@@ -247,7 +247,7 @@ static void poll_failed(struct dispatcher *d, const struct error *err)
 	d->poll_failures++;
 	d->poll_not_before = clock_monotonic() + delay;
 	if (!str_equal(d->poll_error, err->message))
-		log_error("cannot poll: %s (next try in %.0f s)", err->message, delay);
+		log_error("cannot poll: %s (next try in %.3g s)", err->message, delay);
 	free(d->poll_error);
 	d->poll_error = xstrdup(err->message);
 	for (size_t i = 0; i < d->route_count; i++) {

@@ -36,6 +36,8 @@ bool board_version_is_racy(const struct board_version *version);
 /* Takes over path. */
 void board_kept_add(struct board_file *file, char *path, const struct board_version *version,
     bool mergeable, bool stays);
+/* Deletes the oldest kept version that nobody wrote into; false where there is none. */
+bool board_kept_give_up_one(struct board_file *file);
 /* Moves a file to a telling name beside the board, which the caller frees. */
 char *board_kept_beside(struct board_file *file, const char *path);
 

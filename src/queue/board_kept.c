@@ -79,6 +79,19 @@ static bool delete_untouched(struct board_kept *kept)
 	return true;
 }
 
+bool board_kept_give_up_one(struct board_file *file)
+{
+	struct board_kept *kept;
+
+	TAILQ_FOREACH (kept, &file->kept, next) {
+		if (!delete_untouched(kept))
+			continue;
+		drop(file, kept);
+		return true;
+	}
+	return false;
+}
+
 static char *keep_written(struct board_file *file, struct board_kept *kept)
 {
 	return kept->stays ? xstrdup(kept->path) : board_kept_beside(file, kept->path);

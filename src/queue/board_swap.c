@@ -263,6 +263,22 @@ static void keep_old(struct board_file *file, char *new_path, const struct board
 	}
 }
 
+/* On a full disk the versions that are kept for late writers make room. */
+static char *write_new_or_make_room(struct board_file *file, const struct board *board,
+    const struct board_version *old, struct board_version *fresh)
+{
+	for (;;) {
+		char *path = write_new(file, board, old, fresh);
+		int saved = errno;
+
+		if (path != NULL || (saved != ENOSPC && saved != EDQUOT) ||
+		    !board_kept_give_up_one(file)) {
+			errno = saved;
+			return path;
+		}
+	}
+}
+
 static enum board_write put_in_place(struct board_file *file, char *new_path,
     const struct board_version *expected, struct board_version *fresh)
 {
@@ -296,7 +312,7 @@ enum board_write board_file_write(struct board_file *file, const struct board *b
 	board_file_stat(file->path, &now);
 	if (!expected->exists || !board_version_same(&now, expected))
 		return BOARD_OVERTAKEN;
-	new_path = write_new(file, board, expected, version);
+	new_path = write_new_or_make_room(file, board, expected, version);
 	result = new_path != NULL ? put_in_place(file, new_path, expected, version) : BOARD_FAILED;
 	if (result == BOARD_FAILED)
 		error_set_errno(err, ERROR_UNAVAILABLE, errno,

@@ -119,7 +119,7 @@ static void push_value(lua_State *L, struct json_object *value, unsigned flags, 
 		lua_pushinteger(L, json_object_get_int64(value));
 		break;
 	case json_type_double:
-		if (!isfinite(json_object_get_double(value)))
+		if (!isfinite(json_object_get_double(value)) && (flags & LUA_JSON_INFINITE) == 0)
 			luaL_error(L, "the number %s is too large", json_object_get_string(value));
 		lua_pushnumber(L, json_object_get_double(value));
 		break;

@@ -17,6 +17,8 @@ enum {
 	LUA_JSON_KEEP_NULL = 1,
 	/* Reading: an empty table under a name that is a list in tasks (labels, args, …) is one. */
 	LUA_JSON_TASK = 2,
+	/* Pushing: a number beyond Lua's is an infinity, where it would be an error otherwise. */
+	LUA_JSON_INFINITE = 4,
 };
 
 /* What one value may weigh in JSON, so that a table that holds itself many times cannot fill the

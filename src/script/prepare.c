@@ -34,7 +34,8 @@ static int push_arguments(lua_State *L, void *arg)
 
 	luaL_checkstack(L, 8, NULL);
 	script_push_route_functions(L, prepare->route);
-	lua_json_push(L, prepare->task, 0);
+	/* What a prompt never looks at holds up no task. */
+	lua_json_push(L, prepare->task, LUA_JSON_INFINITE);
 	lua_json_push(L, prepare->run, 0);
 	lua_pushvalue(L, -2);
 	lua_setfield(L, -2, "task");
