@@ -5,7 +5,6 @@
 #   make fixtures        build/tests/fixtures/*, which the end-to-end tests run
 #   make fuzzers         build/tests/fuzz/* (clang)
 #   make benches         build/tests/bench/*, which scripts/bench runs
-#   make benches         build/tests/bench/*, which scripts/bench runs
 #   make install         to $(DESTDIR)$(PREFIX)
 #
 # Variables: CC CFLAGS LDFLAGS PREFIX DESTDIR BUILD V=1 WERROR=1 SANITIZE=address,undefined
