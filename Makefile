@@ -4,6 +4,7 @@
 #   make unit-tests      build/tests/unit/*
 #   make fixtures        build/tests/fixtures/*, which the end-to-end tests run
 #   make fuzzers         build/tests/fuzz/* (clang)
+#   make benches         build/tests/bench/*, which scripts/bench runs
 #   make install         to $(DESTDIR)$(PREFIX)
 #
 # Variables: CC CFLAGS LDFLAGS PREFIX DESTDIR BUILD V=1 WERROR=1 SANITIZE=address,undefined
@@ -176,6 +177,11 @@ $(BUILD)/tests/bench/%: tests/bench/%.c $(BUILD)/libathanore.a $(BUILD)/flags
 	$(say) BENCH $@
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(LINK_HARDEN) $(LDFLAGS) -o $@ $< \
 		$(BUILD)/libathanore.a $(CJSON_LIB) $(DEP_LIBS) -lm -lpthread
+
+# The agents of benchmarks take as little time to start as can be.
+$(BUILD)/tests/bench/agent_%: tests/bench/agent_%.c $(BUILD)/flags
+	$(say) BENCH $@
+	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(STATIC) $(LDFLAGS) -o $@ $<
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/athanore \

@@ -1,6 +1,8 @@
 /*
  * Measures the json_file queue against bare json-c and cp: loading, polling, one change. Medians
- * of interleaved rounds. Usage: bench_board [FOLDER]; the folder should be on a real disk.
+ * of interleaved rounds. Usage: bench_board [--quick] [FOLDER]; the folder should be on a real
+ * disk. Prints rows of scripts/bench: name, ours, reference, ratio, target, verdict, with tabs
+ * between.
  */
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -22,8 +24,9 @@
 #include <unistd.h>
 
 #define ROUNDS 9
-#define POLLS 20000
 #define LIMIT 10
+
+static int polls = 20000;
 
 static void die(const char *what, const struct error *err)
 {
@@ -50,6 +53,15 @@ static double median(double *values)
 {
 	qsort(values, ROUNDS, sizeof(*values), compare);
 	return values[ROUNDS / 2];
+}
+
+static void print_row(
+    const char *name, const char *unit, double ours, double reference, double target)
+{
+	double ratio = ours / reference;
+
+	printf("board, %s\t%.2f %s\t%.2f %s\t%.2f\t<= %g\t%s\n", name, ours, unit, reference, unit,
+	    ratio, target, ratio <= target ? "ok" : "MISSED");
 }
 
 static char *make_board(const char *dir, int tasks)
@@ -97,9 +109,7 @@ static void bench_load(const char *path)
 		json_object_put(json_parse(text.data, text.len, &err));
 		bare[i] = cpu_now() - start;
 	}
-	printf("load %.1f MB: board %.1f ms, json-c (with its free) %.1f ms, ratio %.3f\n",
-	    (double)text.len / 1e6, median(ours) * 1e3, median(bare) * 1e3,
-	    median(ours) / median(bare));
+	print_row("loading, json-c", "ms", median(ours) * 1e3, median(bare) * 1e3, 1);
 	str_free(&text);
 }
 
@@ -151,9 +161,9 @@ static double measure_calls(struct bench *bench, const struct queue_request *req
 {
 	double start = cpu_now();
 
-	for (int i = 0; i < POLLS; i++)
+	for (int i = 0; i < polls; i++)
 		call(bench, request);
-	return (cpu_now() - start) / POLLS;
+	return (cpu_now() - start) / polls;
 }
 
 static void bench_polls(const char *small_path, const char *large_path)
@@ -174,10 +184,9 @@ static void bench_polls(const char *small_path, const char *large_path)
 		c[i] = measure_calls(&large, &get);
 		d[i] = measure_calls(&large, &user);
 	}
-	printf("poll of %d: 100 tasks %.2f us, 100000 tasks %.2f us, ratio %.2f\n", LIMIT,
-	    median(a) * 1e6, median(b) * 1e6, median(b) / median(a));
-	printf("get_task of the same: %.2f us, of which the call as such %.2f us\n",
-	    median(c) * 1e6, median(d) * 1e6);
+	print_row("adapter's poll, 100000 to 100", "us", median(b) * 1e6, median(a) * 1e6, 2);
+	printf("board, adapter's get_task\t%.2f us\t%.2f us any call\t%.2f\t \t \n",
+	    median(c) * 1e6, median(d) * 1e6, median(c) / median(d));
 	bench_close(&small);
 	bench_close(&large);
 }
@@ -207,13 +216,13 @@ static double copy_file(const char *path)
 
 static void bench_change(const char *path)
 {
-	double change[ROUNDS], copy[ROUNDS], cpu[ROUNDS];
+	double change[ROUNDS], copy[ROUNDS];
 	struct bench bench;
 
 	bench_open(&bench, path);
 	for (int i = 0; i < ROUNDS; i++) {
 		char id[16];
-		double start, cpu_start = cpu_now();
+		double start;
 
 		snprintf(id, sizeof(id), "%d", 1000 + i);
 		start = clock_monotonic();
@@ -222,22 +231,24 @@ static void bench_change(const char *path)
 				 .from_queue = "Todo",
 				 .target_queue = "In Progress"});
 		change[i] = clock_monotonic() - start;
-		cpu[i] = cpu_now() - cpu_start;
 		copy[i] = copy_file(path);
 	}
-	printf("one change: %.1f ms (CPU %.1f ms), copy and fsync %.1f ms, ratio %.2f\n",
-	    median(change) * 1e3, median(cpu) * 1e3, median(copy) * 1e3,
-	    median(change) / median(copy));
+	print_row(
+	    "adapter's change, cp + fsync", "ms", median(change) * 1e3, median(copy) * 1e3, 4);
 	bench_close(&bench);
 }
 
 int main(int argc, char **argv)
 {
-	char *template = xasprintf("%s/athanore-bench-XXXXXX", argc > 1 ? argv[1] : "/tmp");
+	bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
+	const char *folder = argc > 1 + quick ? argv[1 + quick] : "/tmp";
+	char *template = xasprintf("%s/athanore-bench-XXXXXX", folder);
 	char *dir = mkdtemp(template);
 	struct error err = {0};
 	char *small, *large;
 
+	if (quick)
+		polls = 2000;
 	if (dir == NULL)
 		die("mkdtemp", NULL);
 	log_set_level(LOG_ERROR);
