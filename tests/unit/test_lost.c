@@ -47,7 +47,7 @@ static int tear_down(void **state)
 		process = NULL;
 	}
 	/* What a failed test left has fallen to us. */
-	while (lost_kill(reaper, RUN_ID) > 0)
+	while (lost_kill(reaper, RUN_ID, NULL) > 0)
 		reap();
 	reap();
 	reaper_free(reaper);
@@ -166,12 +166,12 @@ static void assert_untouched(pid_t pid)
 /* As the runner does: until nothing is found. The number of the first round. */
 static size_t kill_all(void)
 {
-	size_t first = lost_kill(reaper, RUN_ID);
+	size_t first = lost_kill(reaper, RUN_ID, NULL);
 
 	begin_waiting();
 	if (first == 0)
 		return 0;
-	while (lost_kill(reaper, RUN_ID) > 0) {
+	while (lost_kill(reaper, RUN_ID, NULL) > 0) {
 		reap();
 		wait_a_little("the end of all processes");
 	}
@@ -183,7 +183,7 @@ static void test_nothing_left(void **state)
 	(void)state;
 	start_watched("echo $$ > $0/shell; exec sleep 1000", "OTHER=1");
 	read_pid("shell");
-	assert_int_equal(lost_kill(reaper, RUN_ID), 0);
+	assert_int_equal(lost_kill(reaper, RUN_ID, NULL), 0);
 	assert_untouched(process_pid(process));
 }
 
@@ -221,7 +221,7 @@ static void test_other_markers(void **state)
 
 		start_watched(script, environments[i]);
 		pid = read_pid(name);
-		assert_int_equal(lost_kill(reaper, RUN_ID), 0);
+		assert_int_equal(lost_kill(reaper, RUN_ID, NULL), 0);
 		assert_untouched(pid);
 		assert_untouched(process_pid(process));
 		kill(pid, SIGKILL);
@@ -303,7 +303,7 @@ static void test_relay(void **state)
 	assert_int_equal(waitpid(supervisor, NULL, 0), supervisor);
 	begin_waiting();
 	while (quiet < 5) {
-		quiet = lost_kill(reaper, RUN_ID) == 0 ? quiet + 1 : 0;
+		quiet = lost_kill(reaper, RUN_ID, NULL) == 0 ? quiet + 1 : 0;
 		reap();
 		wait_a_little("the end of the relay");
 	}
@@ -330,7 +330,7 @@ static int inside_the_run(void)
 	start_watched("echo $$ > $0/inner; exec sleep 1000", "ATHANORE_RUN_ID=of another run");
 	child = read_pid("inner");
 	for (int i = 0; i < 5; i++)
-		lost_kill(reaper, RUN_ID);
+		lost_kill(reaper, RUN_ID, NULL);
 	if (!lives(child) || state_of(child) == 'T')
 		return 1;
 	kill(child, SIGKILL);
@@ -374,7 +374,7 @@ static int without_permission(void)
 	read_pid("root");
 	if (setresuid(65534, 65534, 65534) == -1)
 		return 2;
-	if (lost_kill(reaper, RUN_ID) != 1 || lost_kill(reaper, RUN_ID) != 1)
+	if (lost_kill(reaper, RUN_ID, NULL) != 1 || lost_kill(reaper, RUN_ID, NULL) != 1)
 		return 3;
 	return lives(child) ? 0 : 4;
 }
