@@ -120,6 +120,7 @@ static void on_prepared(void *arg, struct script_prepared *prepared, const struc
 	if (err != NULL)
 		route_failed(live, err);
 	if (begun) {
+		live->begun = true;
 		live->run->options = make_options(live, state->route, prepared);
 		live->run->prompt = prepared->prompt;
 		live->run->prompt_len = prepared->prompt_len;
@@ -131,8 +132,7 @@ static void on_prepared(void *arg, struct script_prepared *prepared, const struc
 		drop(live);
 	}
 	script_prepared_free(prepared);
-	if (state != NULL)
-		poller_prepared(d, state, begun);
+	poller_prepared(d, state, begun);
 }
 
 /* Retries used so far. A task that a person has put back starts anew. */

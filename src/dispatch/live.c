@@ -33,6 +33,7 @@ struct live *live_find(struct dispatcher *d, const char *task_id)
 void live_retire(struct live *live)
 {
 	struct dispatcher *d = live->d;
+	bool begun = live->begun;
 
 	if (live->script_call != NULL || live->queue_call != NULL || live->folder_busy)
 		fatal("run %s is retired with something under way", live->run->id);
@@ -44,7 +45,8 @@ void live_retire(struct live *live)
 	run_end_clear(&live->end);
 	run_free(live->run);
 	free(live);
-	poller_kick(d);
+	if (begun) /* the poller itself goes on with what a script has refused */
+		poller_kick(d);
 	dispatcher_check_rest(d);
 }
 
@@ -68,7 +70,8 @@ void live_free_slot(struct live *live)
 	live->d->slots_used--;
 	if (route != NULL)
 		route->running--;
-	poller_kick(live->d);
+	if (live->begun)
+		poller_kick(live->d);
 }
 
 void live_set_state(struct live *live, enum run_state state)

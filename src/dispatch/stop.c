@@ -38,13 +38,13 @@ static bool nothing_to_do(struct dispatcher *d)
 		d->failed = true;
 		return true;
 	}
-	if (d->lives != NULL || d->poll_call != NULL || d->candidates != NULL || d->preparing > 0 ||
-	    d->last_poll_at == 0 || d->poll_failures > 0)
+	if (d->lives != NULL || d->in_cycle || d->kicked || d->last_poll_at == 0 ||
+	    d->poll_failures > 0)
 		return false;
 	for (size_t i = 0; i < d->route_count; i++)
-		if (d->routes[i].due)
+		if (d->routes[i].due || d->routes[i].retry_at != 0)
 			return false;
-	return !holds_any_retry(&d->holds, clock_monotonic());
+	return true;
 }
 
 static void come_to_rest(struct dispatcher *d)
