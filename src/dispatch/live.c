@@ -99,6 +99,8 @@ void live_set_state(struct live *live, enum run_state state)
 		fatal("run %s cannot go from %s to %s", live->run->id, run_state_name(from),
 		    run_state_name(state));
 	live->run->state = state;
+	if (live->d->stopping != STOP_NO)
+		dispatcher_check_rest(live->d);
 	live_log(live, LOG_DEBUG, "run is %s", run_state_name(state));
 }
 

@@ -153,6 +153,8 @@ static void on_supervisor_end(void *arg, int status)
 
 	process_free(live->process);
 	live->process = NULL;
+	if (live->d->stopping != STOP_NO)
+		dispatcher_check_rest(live->d); /* what is left of it has stop_timeout */
 	if (live->folder_busy)
 		return; /* we are looking already */
 	if (status != -1 && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_ALREADY_STARTED)
