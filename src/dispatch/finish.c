@@ -330,6 +330,10 @@ static void on_outcome(struct live *live)
 
 void finish_begin(struct live *live, struct run_end *end)
 {
+	if (live->queue_call != NULL) { /* where the task is does not matter any more */
+		queue_cancel(live->queue_call);
+		live->queue_call = NULL;
+	}
 	run_end_clear(&live->end);
 	live->end = *end;
 	*end = (struct run_end){.exit_code = -1};

@@ -280,6 +280,8 @@ static void on_resumed(void *arg, struct run_probe *found)
 		return;
 	if (found->started || found->held || found->ended) {
 		on_probed(live, found);
+	} else if (live->cancel != CANCEL_NONE) {
+		end_with(live, "cancelled", NULL);
 	} else if (live->run->state == RUN_STARTING) {
 		write_folder(live);
 	} else {
@@ -298,8 +300,10 @@ void runner_cancel(struct live *live, enum cancel_reason reason)
 	char *dir;
 
 	live->cancel = reason;
-	if (live->process == NULL)
-		return; /* whatever is under way sees it when it is done */
+	/* Whatever is under way sees it when it is done; a process that is being verified may not
+	 * be who we think it is. */
+	if (live->process == NULL || live->folder_busy)
+		return;
 	dir = live_dir(live);
 	if (!run_folder_stop_reason(dir, cancel_text(reason), &err))
 		live_log(live, LOG_WARN, "%s", err.message);
