@@ -121,6 +121,10 @@ static void on_inserted(void *arg, bool ok, const struct error *err)
 	if (live_frozen(live))
 		return;
 	if (!ok) {
+		if (err->code != ERROR_CONFLICT) {
+			free(d->store_error);
+			d->store_error = xstrdup(err->message);
+		}
 		route_failed(live, err);
 		drop(live);
 		return;

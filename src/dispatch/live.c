@@ -179,7 +179,7 @@ char *live_dir(const struct live *live)
 }
 
 struct note {
-	char *path;
+	char *dir;
 	struct str record;
 };
 
@@ -187,22 +187,24 @@ static void write_note(void *arg)
 {
 	struct note *note = arg;
 	struct error err = {0};
+	char *path = fs_join(note->dir, "events.jsonl");
 
-	if (!runlog_append(note->path, note->record.data, note->record.len, &err))
+	/* A run that ends before its agent was started has no folder yet. */
+	if (!fs_mkdir_p(note->dir, 0700, &err) ||
+	    !runlog_append(path, note->record.data, note->record.len, &err))
 		log_warn("%s", err.message);
 	error_clear(&err);
 	str_free(&note->record);
-	free(note->path);
+	free(path);
+	free(note->dir);
 	free(note);
 }
 
 void live_note(struct live *live, const char *type, const char *const *fields)
 {
 	struct note *note = xcalloc(1, sizeof(*note));
-	char *dir = live_dir(live);
 
-	note->path = fs_join(dir, "events.jsonl");
-	free(dir);
+	note->dir = live_dir(live);
 	str_putc(&note->record, '{');
 	json_text_member_time(&note->record, "time", clock_now_ms());
 	json_text_member(&note->record, "type", type);

@@ -99,7 +99,7 @@ struct dispatcher {
 	double poll_not_before; /* monotonic: backing off from errors */
 	char *poll_error;
 	int64_t last_poll_at;
-	char *store_error; /* the last commit failed; nothing is claimed until one succeeds */
+	char *store_error; /* the last commit failed; NULL: it did not */
 	double next_prune; /* monotonic */
 
 	enum stop_phase stopping;
