@@ -1,6 +1,8 @@
 /* The dispatcher's way to rest, whatever is under way. */
 #include "dispatch_helper.h"
 
+#include <glob.h>
+
 #define OPTIONS "max_concurrent_agents = 2, command = {'/bin/sh', '-c'}, poll_interval = 60, "
 
 static char *started_path;
@@ -122,13 +124,26 @@ static void test_drain_twice(void **state)
 	    "Agent stopped: athanore is shutting down. Moving back to source queue.\n");
 }
 
+/* The supervisor that was left has written its last word, so that the folder can go. */
+static bool exit_written(void)
+{
+	char *pattern = fs_join(host.dir, "runs/*/exit.json");
+	glob_t found;
+	bool there = glob(pattern, 0, NULL, &found) == 0;
+
+	if (there)
+		globfree(&found);
+	free(pattern);
+	return there;
+}
+
 /* A claim that was under way is finished, its agent started and left. */
 static void test_detach_claim(void **state)
 {
 	(void)state;
 	fake_add("1", "Todo");
 	host.queue->ops[QUEUE_MOVE_TASK].hold = true;
-	start("stop_timeout = 60, on_shutdown = 'detach'", "max_retries = 3", "exec sleep 2");
+	start("stop_timeout = 60, on_shutdown = 'detach'", "max_retries = 3", "sleep 0.3");
 	wait_until(is_held);
 	dispatcher_stop(host.dispatcher);
 	serve(0.05);
@@ -137,7 +152,8 @@ static void test_detach_claim(void **state)
 	wait_until(has_stopped);
 	assert_int_equal(count_agents(), 1);
 	assert_task("1", "Doing", "");
-	wait_until(agent_runs);
+	wait_until(exit_written);
+	assert_true(agent_runs());
 }
 
 /* A claim under way is undone where the agents are to be ended. */
