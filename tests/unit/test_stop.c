@@ -40,6 +40,43 @@ static size_t count_agents(void)
 	return count;
 }
 
+/* The path of a file that a run's folder has, or NULL. */
+static char *run_file(const char *name)
+{
+	char *pattern = xasprintf("%s/runs/*/%s", host.dir, name);
+	char *path = NULL;
+	glob_t found;
+
+	if (glob(pattern, 0, NULL, &found) == 0) {
+		path = xstrdup(found.gl_pathv[0]);
+		globfree(&found);
+	}
+	free(pattern);
+	return path;
+}
+
+/* The supervisor has written its last word, so that the folder can go. */
+static bool exit_written(void)
+{
+	char *path = run_file("exit.json");
+	bool there = path != NULL;
+
+	free(path);
+	return there;
+}
+
+static void assert_stop_reason(const char *expected)
+{
+	char *path = run_file("stop.json");
+	struct str text = {0};
+
+	assert_non_null(path);
+	assert_true(fs_read(path, &text, 1000, NULL));
+	assert_string_equal(text.data, expected);
+	str_free(&text);
+	free(path);
+}
+
 static void test_cancel(void **state)
 {
 	(void)state;
@@ -63,6 +100,7 @@ static void test_cancelled_before(void **state)
 	wait_until(agent_runs);
 	assert_true(dispatcher_cancel(host.dispatcher, "1", &err));
 	dispatcher_stop(host.dispatcher);
+	assert_stop_reason("{\"reason\":\"cancelled\"}\n");
 	wait_until(has_stopped);
 	assert_task("1", "Doing", "Agent cancelled on request; leaving the task in \"Doing\".\n");
 }
@@ -122,19 +160,6 @@ static void test_drain_twice(void **state)
 	wait_until(has_stopped);
 	assert_task("1", "Todo",
 	    "Agent stopped: athanore is shutting down. Moving back to source queue.\n");
-}
-
-/* The supervisor that was left has written its last word, so that the folder can go. */
-static bool exit_written(void)
-{
-	char *pattern = fs_join(host.dir, "runs/*/exit.json");
-	glob_t found;
-	bool there = glob(pattern, 0, NULL, &found) == 0;
-
-	if (there)
-		globfree(&found);
-	free(pattern);
-	return there;
 }
 
 /* A claim that was under way is finished, its agent started and left. */
