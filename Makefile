@@ -124,7 +124,7 @@ $(BUILD)/flags: FORCE
 		printf '%s\n' '$(CC) $(subst ',,$(ALL_CFLAGS)) $(SUPERVISE_CFLAGS)' > $@
 FORCE:
 
-unit-tests: $(UNIT_BIN)
+unit-tests: $(UNIT_BIN) $(BUILD)/athanore-supervise
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libathanore.a $(BUILD)/flags
 	$(say) TEST $@

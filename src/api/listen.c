@@ -103,15 +103,17 @@ static int open_first(const struct addrinfo *list, bool *loopback)
 
 static bool bound_port(int fd, int *port)
 {
-	struct sockaddr_storage address;
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} address = {0};
 	socklen_t len = sizeof(address);
 
-	if (getsockname(fd, (struct sockaddr *)&address, &len) == -1)
+	if (getsockname(fd, &address.any, &len) == -1)
 		return false;
-	if (address.ss_family == AF_INET6)
-		*port = ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
-	else
-		*port = ntohs(((struct sockaddr_in *)&address)->sin_port);
+	*port =
+	    ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 	return true;
 }
 

@@ -19,24 +19,46 @@ static void drop(struct live *live)
 	live_retire(live);
 }
 
+static void forget(struct live *live);
+
+/* A run that stays in the store would keep the task from every later one. */
 static void on_deleted(void *arg, bool ok, const struct error *err)
 {
 	struct live *live = arg;
 
 	if (live_frozen(live))
 		return;
-	if (!ok)
-		log_warn("%s; the run is dropped at the next start", err->message);
-	drop(live);
+	if (ok) {
+		drop(live);
+		return;
+	}
+	live_log(live, live->failures == 0 ? LOG_ERROR : LOG_DEBUG,
+	    "%s; trying again until it works", err->message);
+	live_retry(live, 30, forget);
+}
+
+static void forget(struct live *live)
+{
+	live_free_slot(live);
+	store_delete_run(live->d->store, live->run->id, on_deleted, live);
 }
 
 /* The task is not ours: forgets the run. */
-static void forget(struct live *live)
+static void give_up(struct live *live)
 {
-	if (live_frozen(live))
-		return;
-	live_free_slot(live);
-	store_delete_run(live->d->store, live->run->id, on_deleted, live);
+	live->failures = 0;
+	forget(live);
+}
+
+/* The queue still shows a task that is somewhere else, as an index that lags behind does: it is not
+ * looked at again before the route's next tick. */
+static void not_there(struct live *live)
+{
+	struct route_state *state = poller_route(live->d, live->run->queue_name);
+
+	if (state != NULL)
+		holds_set(&live->d->holds, live->run->task_id, state->next_poll, false);
+	give_up(live);
 }
 
 /* Remembers for GET /routes and the log what went wrong with a task of the route. */
@@ -99,6 +121,10 @@ static void on_inserted(void *arg, bool ok, const struct error *err)
 	if (live_frozen(live))
 		return;
 	if (!ok) {
+		if (err->code != ERROR_CONFLICT) {
+			free(d->store_error);
+			d->store_error = xstrdup(err->message);
+		}
 		route_failed(live, err);
 		drop(live);
 		return;
@@ -120,6 +146,7 @@ static void on_prepared(void *arg, struct script_prepared *prepared, const struc
 	if (err != NULL)
 		route_failed(live, err);
 	if (begun) {
+		live->begun = true;
 		live->run->options = make_options(live, state->route, prepared);
 		live->run->prompt = prepared->prompt;
 		live->run->prompt_len = prepared->prompt_len;
@@ -131,8 +158,7 @@ static void on_prepared(void *arg, struct script_prepared *prepared, const struc
 		drop(live);
 	}
 	script_prepared_free(prepared);
-	if (state != NULL)
-		poller_prepared(d, state, begun);
+	poller_prepared(d, state, begun);
 }
 
 /* Retries used so far. A task that a person has put back starts anew. */
@@ -240,6 +266,8 @@ static void claimed(struct live *live)
 	struct dispatcher *d = live->d;
 
 	holds_forget(&d->holds, live->run->task_id);
+	free(live->run->attention);
+	live->run->attention = NULL;
 	live->failures = 0;
 	live_log(live, LOG_INFO, "claimed \"%s\"", live->run->task_name);
 	if (d->user_known || !queue_supports(d->queue, QUEUE_AUTHENTICATED_USER)) {
@@ -257,15 +285,26 @@ static bool may_have_happened(const struct error *err)
 	       err->code == ERROR_INTERNAL || err->code == ERROR_RATE_LIMITED;
 }
 
+/* The task may be ours: nothing else can be done before we know. */
+static void look_later(struct live *live, const struct error *err)
+{
+	live_log(live, live->failures == 0 ? LOG_WARN : LOG_DEBUG,
+	    "the claim is not certain: %s; looking again", err->message);
+	free(live->run->attention);
+	live->run->attention = xasprintf("the claim is not certain: %s", err->message);
+	live_retry(live, 60, claim_look);
+	if (err->retry_after > 0)
+		loop_timer_set(live->timer, err->retry_after);
+}
+
 static void not_claimed(struct live *live, const struct error *err)
 {
 	if (may_have_happened(err)) {
-		live_log(live, LOG_WARN, "the claim is not certain: %s", err->message);
-		live_retry(live, 60, claim_look);
+		look_later(live, err);
 		return;
 	}
 	route_failed(live, err);
-	forget(live);
+	give_up(live);
 }
 
 static void on_claimed(void *arg, struct json_object *result, const struct error *err)
@@ -278,7 +317,7 @@ static void on_claimed(void *arg, struct json_object *result, const struct error
 	} else if (json_object_is_type(result, json_type_boolean) &&
 		   !json_object_get_boolean(result)) {
 		live_log(live, LOG_INFO, "somebody else was faster");
-		forget(live);
+		not_there(live);
 	} else {
 		claimed(live);
 	}
@@ -294,6 +333,17 @@ static void send_move(struct live *live, enum queue_op op)
 	    QUEUE_TIMEOUT, on_claimed, live);
 }
 
+/* A claim of which nothing has reached the backend is given up, so that it holds no slot. */
+static void look_failed(struct live *live, const struct error *err)
+{
+	if (live->unsure) {
+		look_later(live, err);
+		return;
+	}
+	route_failed(live, err);
+	give_up(live);
+}
+
 /* Where the task is now; from there the claim is finished, made or dropped. */
 static void on_looked(void *arg, struct json_object *task, const struct error *err)
 {
@@ -302,20 +352,22 @@ static void on_looked(void *arg, struct json_object *task, const struct error *e
 
 	live->queue_call = NULL;
 	if (err != NULL && err->code != ERROR_NOT_FOUND) {
-		live_retry(live, 60, claim_look);
+		look_failed(live, err);
 		return;
 	}
 	if (err == NULL && live->task == NULL)
 		live->task = json_object_get(task);
 	if (err == NULL && live->unsure && str_equal(queue, live->run->in_progress_queue)) {
 		claimed(live);
+	} else if (live->cancel != CANCEL_NONE) {
+		give_up(live);
 	} else if (err == NULL && (queue == NULL || str_equal(queue, live->run->queue_name))) {
 		live->unsure = true;
 		send_move(live, queue_supports(live->d->queue, QUEUE_CLAIM_TASK) ? QUEUE_CLAIM_TASK
 										 : QUEUE_MOVE_TASK);
 	} else {
 		live_log(live, LOG_INFO, "the task is not in %s any more", live->run->queue_name);
-		forget(live);
+		not_there(live);
 	}
 }
 
@@ -330,7 +382,7 @@ static void claim_look(struct live *live)
 static void claim_move(struct live *live)
 {
 	if (live->cancel != CANCEL_NONE) {
-		forget(live);
+		give_up(live);
 	} else if (queue_supports(live->d->queue, QUEUE_CLAIM_TASK)) {
 		live->unsure = true;
 		send_move(live, QUEUE_CLAIM_TASK);

@@ -99,6 +99,7 @@ void dispatcher_free(struct dispatcher *d)
 	worker_flush(d->worker);
 	loop_settle(d->loop);
 	worker_flush(d->worker);
+	loop_settle(d->loop);
 	HASH_ITER (hh, d->lives, live, next)
 		leave(live);
 	loop_timer_free(d->poll_timer);

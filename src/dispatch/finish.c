@@ -56,6 +56,7 @@ static void on_done(struct live *live)
 		if (backoff > 0)
 			until = now + backoff;
 		holds_set(&d->holds, live->run->task_id, until, true);
+		poller_retry_at(state, until);
 	}
 	poll_targets(live);
 	live_log(live, LOG_INFO, "run ended: %s%s%s", run_outcome_name(live->run->outcome),
@@ -356,6 +357,10 @@ static void on_outcome(struct live *live)
 
 void finish_begin(struct live *live, struct run_end *end)
 {
+	if (live->queue_call != NULL) { /* where the task is does not matter any more */
+		queue_cancel(live->queue_call);
+		live->queue_call = NULL;
+	}
 	run_end_clear(&live->end);
 	live->end = *end;
 	*end = (struct run_end){.exit_code = -1};

@@ -81,22 +81,16 @@ void holds_forget(struct holds *holds, const char *task_id)
 		drop(holds, hold);
 }
 
-double holds_next(const struct holds *holds, double now)
+double holds_retry_at(const struct holds *holds, const char *task_id)
 {
-	double next = 0;
+	const struct hold *hold = find(holds, task_id);
 
-	for (const struct hold *hold = holds->by_task; hold != NULL; hold = hold->hh.next)
-		if (hold->until > now && (next == 0 || hold->until < next))
-			next = hold->until;
-	return next;
+	return hold != NULL && hold->retry ? hold->until : 0;
 }
 
-bool holds_any_retry(const struct holds *holds, double now)
+size_t holds_count(const struct holds *holds)
 {
-	for (const struct hold *hold = holds->by_task; hold != NULL; hold = hold->hh.next)
-		if (hold->retry && hold->until > now)
-			return true;
-	return false;
+	return HASH_COUNT(holds->by_task);
 }
 
 void holds_sweep(struct holds *holds, double now)

@@ -2,6 +2,7 @@
 #define ATHANORE_DISPATCH_HOLDS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Tasks that are not to be taken before a time: put back for a retry, or their prompt failed. */
 struct hold;
@@ -21,11 +22,11 @@ bool holds_active(const struct holds *holds, const char *task_id, double now);
 
 void holds_forget(struct holds *holds, const char *task_id);
 
-/* The earliest end of a hold that is still to come; 0 where there is none. */
-double holds_next(const struct holds *holds, double now);
+/* When the task may be tried again, if that is what it is held for; else 0. */
+double holds_retry_at(const struct holds *holds, const char *task_id);
 
-/* Whether any task waits for its retry now. */
-bool holds_any_retry(const struct holds *holds, double now);
+/* How many tasks are held, or were within the last hour or so. */
+size_t holds_count(const struct holds *holds);
 
 /* Drops what was over an hour ago. */
 void holds_sweep(struct holds *holds, double now);

@@ -47,6 +47,18 @@ void hooks_before(struct live *live, void (*next)(struct live *live, const struc
 		next(live, NULL);
 }
 
+/* An outcome by its name; those that no agent can have are none. */
+static bool take_outcome(struct run *run, const char *name)
+{
+	enum run_outcome outcome;
+
+	if (!run_outcome_parse(name, &outcome) || outcome == OUTCOME_NONE ||
+	    outcome == OUTCOME_DROPPED)
+		return false;
+	run->outcome = outcome;
+	return true;
+}
+
 /* The adapter may answer an outcome's name, or {outcome=, error=}. */
 static void on_outcome(void *arg, struct json_object *result, const struct error *err)
 {
@@ -59,7 +71,7 @@ static void on_outcome(void *arg, struct json_object *result, const struct error
 	live->script_call = NULL;
 	if (err != NULL)
 		live_log(live, LOG_ERROR, "%s; the exit code decides", err->message);
-	else if (name != NULL && !run_outcome_parse(name, &live->run->outcome))
+	else if (name != NULL && !take_outcome(live->run, name))
 		live_log(live, LOG_ERROR,
 		    "the agent adapter's outcome \"%s\" is none that there is; the exit code "
 		    "decides",
@@ -73,8 +85,13 @@ static void on_outcome(void *arg, struct json_object *result, const struct error
 
 void hooks_outcome(struct live *live, void (*next)(struct live *live))
 {
-	struct json_object *end = json_object_new_object();
+	struct json_object *end;
 
+	if (live->run->outcome == OUTCOME_CANCELLED) {
+		next(live); /* we ended it: whatever its output says is no outcome */
+		return;
+	}
+	end = json_object_new_object();
 	json_put_string(end, "reason", live->end.reason);
 	if (live->end.exit_code >= 0)
 		json_put_int(end, "exit_code", live->end.exit_code);

@@ -33,6 +33,7 @@ struct live *live_find(struct dispatcher *d, const char *task_id)
 void live_retire(struct live *live)
 {
 	struct dispatcher *d = live->d;
+	bool begun = live->begun;
 
 	if (live->script_call != NULL || live->queue_call != NULL || live->folder_busy)
 		fatal("run %s is retired with something under way", live->run->id);
@@ -45,7 +46,8 @@ void live_retire(struct live *live)
 	run_end_clear(&live->end);
 	run_free(live->run);
 	free(live);
-	poller_kick(d);
+	if (begun) /* the poller itself goes on with what a script has refused */
+		poller_kick(d);
 	dispatcher_check_rest(d);
 }
 
@@ -69,7 +71,8 @@ void live_free_slot(struct live *live)
 	live->d->slots_used--;
 	if (route != NULL)
 		route->running--;
-	poller_kick(live->d);
+	if (live->begun)
+		poller_kick(live->d);
 }
 
 void live_set_state(struct live *live, enum run_state state)
@@ -97,6 +100,8 @@ void live_set_state(struct live *live, enum run_state state)
 		fatal("run %s cannot go from %s to %s", live->run->id, run_state_name(from),
 		    run_state_name(state));
 	live->run->state = state;
+	if (live->d->stopping != STOP_NO)
+		dispatcher_check_rest(live->d);
 	live_log(live, LOG_DEBUG, "run is %s", run_state_name(state));
 }
 
@@ -175,7 +180,7 @@ char *live_dir(const struct live *live)
 }
 
 struct note {
-	char *path;
+	char *dir;
 	struct str record;
 };
 
@@ -183,22 +188,24 @@ static void write_note(void *arg)
 {
 	struct note *note = arg;
 	struct error err = {0};
+	char *path = fs_join(note->dir, "events.jsonl");
 
-	if (!runlog_append(note->path, note->record.data, note->record.len, &err))
+	/* A run that ends before its agent was started has no folder yet. */
+	if (!fs_mkdir_p(note->dir, 0700, &err) ||
+	    !runlog_append(path, note->record.data, note->record.len, &err))
 		log_warn("%s", err.message);
 	error_clear(&err);
 	str_free(&note->record);
-	free(note->path);
+	free(path);
+	free(note->dir);
 	free(note);
 }
 
 void live_note(struct live *live, const char *type, const char *const *fields)
 {
 	struct note *note = xcalloc(1, sizeof(*note));
-	char *dir = live_dir(live);
 
-	note->path = fs_join(dir, "events.jsonl");
-	free(dir);
+	note->dir = live_dir(live);
 	str_putc(&note->record, '{');
 	json_text_member_time(&note->record, "time", clock_now_ms());
 	json_text_member(&note->record, "type", type);

@@ -14,6 +14,9 @@
 /* Longest pause between polls of a backend that fails, in seconds. */
 #define LONGEST_BACKOFF 300.0
 
+/* Pause between two prunings, in seconds. */
+#define HOUSEKEEPING 3600.0
+
 static void poll_now(struct dispatcher *d);
 
 struct route_state *poller_route(struct dispatcher *d, const char *queue_name)
@@ -34,33 +37,39 @@ static bool slot_free(const struct dispatcher *d)
 	return d->slots_used < d->config->max_concurrent_agents;
 }
 
-static bool cycle_open(const struct dispatcher *d)
-{
-	return d->poll_call != NULL || d->candidate_next < d->candidate_count || d->preparing > 0;
-}
-
 /* Up to a tenth later than asked for, so that daemons and routes do not fall into step. */
 static double jittered(double seconds)
 {
 	return seconds * (1 + 0.1 * drand48());
 }
 
-/* Sets the timer to what comes first: a route's tick, the end of a hold or of a backoff. */
+/* Sets the timer to what comes first: a route's tick, a retry, the end of a backoff. */
 static void set_timer(struct dispatcher *d)
 {
 	double now = clock_monotonic();
-	double next = holds_next(&d->holds, now);
+	double next = now + HOUSEKEEPING;
 
 	if (!dispatcher_claims(d)) {
 		loop_timer_cancel(d->poll_timer);
 		return;
 	}
-	for (size_t i = 0; i < d->route_count; i++)
-		if (next == 0 || d->routes[i].next_poll < next)
-			next = d->routes[i].next_poll;
+	for (size_t i = 0; i < d->route_count; i++) {
+		const struct route_state *route = &d->routes[i];
+
+		if (route->next_poll < next)
+			next = route->next_poll;
+		if (route->retry_at != 0 && route->retry_at < next)
+			next = route->retry_at;
+	}
 	if (d->poll_not_before > now)
 		next = d->poll_not_before;
 	loop_timer_set(d->poll_timer, next - now);
+}
+
+void poller_retry_at(struct route_state *route, double when)
+{
+	if (route->retry_at == 0 || when < route->retry_at)
+		route->retry_at = when;
 }
 
 static void tick_routes(struct dispatcher *d, double now)
@@ -68,6 +77,10 @@ static void tick_routes(struct dispatcher *d, double now)
 	for (size_t i = 0; i < d->route_count; i++) {
 		struct route_state *route = &d->routes[i];
 
+		if (route->retry_at != 0 && route->retry_at <= now) {
+			route->due = true;
+			route->retry_at = 0;
+		}
 		if (route->next_poll > now)
 			continue;
 		route->due = true;
@@ -105,7 +118,7 @@ static void housekeeping(struct dispatcher *d, double now)
 
 	if (now < d->next_prune)
 		return;
-	d->next_prune = now + 3600;
+	d->next_prune = now + HOUSEKEEPING;
 	holds_sweep(&d->holds, now);
 	store_prune(d->store, clock_now_ms() - keep, on_pruned, d);
 }
@@ -118,120 +131,131 @@ static void on_timer(void *arg)
 	housekeeping(d, now);
 	tick_routes(d, now);
 	moved_check(d);
-	for (size_t i = 0; i < d->route_count; i++)
-		if (d->routes[i].behind)
-			d->routes[i].due = true; /* a hold is over */
 	poll_now(d);
 	set_timer(d);
 }
 
-static void candidates_free(struct dispatcher *d)
+static void tasks_free(struct route_state *route)
 {
-	for (size_t i = 0; i < d->candidate_count; i++)
-		json_object_put(d->candidates[i].task);
-	free(d->candidates);
-	d->candidates = NULL;
-	d->candidate_count = d->candidate_next = 0;
+	for (size_t i = 0; i < route->task_count; i++)
+		json_object_put(route->tasks[i]);
+	free(route->tasks);
+	route->tasks = NULL;
+	route->task_count = route->task_next = 0;
 }
 
 /* Whether more is to be asked for at once: all of a full answer was not ready, and slots are free.
  */
 static bool wants_more(const struct dispatcher *d, struct route_state *route)
 {
-	if (route->returned < route->limit || !route_has_room(route))
+	if (route->task_count < route->limit)
 		return false;
-	if (!slot_free(d)) {
+	if (!slot_free(d) || !route_has_room(route)) {
 		route->behind = true;
 		return false;
 	}
 	if (route->begun == 0)
-		route->limit *= 2;
+		route->limit = 2 * route->task_count;
 	return true;
 }
 
 /* Ends a poll whose tasks have all been looked at. */
 static void cycle_end(struct dispatcher *d)
 {
-	candidates_free(d);
+	d->in_cycle = false;
 	for (size_t i = 0; i < d->route_count; i++) {
 		struct route_state *route = &d->routes[i];
 
 		if (!route->polled)
 			continue;
 		route->polled = false;
+		if (route->task_next < route->task_count)
+			route->behind = true;
 		if (wants_more(d, route))
 			route->due = true;
 		else if (route->begun > 0)
-			route->limit = 0;
+			route->limit /= 2; /* what stood in the way is likely to be there still */
+		tasks_free(route);
 	}
 	poll_now(d);
 	dispatcher_check_rest(d);
 }
 
-static bool task_waits(struct dispatcher *d, const struct candidate *candidate)
+static bool task_waits(struct dispatcher *d, struct route_state *route, struct json_object *task)
 {
-	const char *task_id = json_get_string(candidate->task, "id");
+	const char *task_id = json_get_string(task, "id");
+	double retry_at;
 
-	if (live_find(d, task_id) == NULL && !holds_active(&d->holds, task_id, clock_monotonic()))
+	if (live_find(d, task_id) != NULL) {
+		route->behind = true; /* polled when its run has ended */
+		return true;
+	}
+	if (!holds_active(&d->holds, task_id, clock_monotonic()))
 		return false;
-	candidate->route->behind = true; /* polled when its run has ended or the hold is over */
+	retry_at = holds_retry_at(&d->holds, task_id);
+	if (retry_at != 0)
+		poller_retry_at(route, retry_at);
 	return true;
+}
+
+/* Begins claims until the route or the daemon is full. */
+static void fill_route(struct dispatcher *d, struct route_state *route)
+{
+	while (route->task_next < route->task_count) {
+		struct json_object *task = route->tasks[route->task_next];
+
+		if (!task_waits(d, route, task)) {
+			if (!slot_free(d) || !route_has_room(route))
+				return;
+			d->preparing++;
+			claim_begin(d, route, task);
+		}
+		route->task_next++;
+	}
 }
 
 /* Hands tasks to free slots, in order; a claim that comes to nothing lets the next one in. */
 static void fill_slots(struct dispatcher *d)
 {
-	while (d->candidate_next < d->candidate_count && dispatcher_claims(d)) {
-		struct candidate *candidate = &d->candidates[d->candidate_next];
-
-		if (task_waits(d, candidate)) {
-			d->candidate_next++;
-			continue;
-		}
-		if (!route_has_room(candidate->route)) {
-			candidate->route->behind = true;
-			d->candidate_next++;
-			continue;
-		}
-		if (!slot_free(d)) {
-			candidate->route->behind = true;
-			if (d->preparing > 0)
-				return; /* one of them may not be ready after all */
-			break;
-		}
-		d->candidate_next++;
-		d->preparing++;
-		claim_begin(d, candidate->route, candidate->task);
-	}
-	if (d->preparing == 0) {
-		for (; d->candidate_next < d->candidate_count; d->candidate_next++)
-			d->candidates[d->candidate_next].route->behind = true;
+	for (size_t i = 0; i < d->route_count && dispatcher_claims(d); i++)
+		fill_route(d, &d->routes[i]);
+	if (d->preparing == 0)
 		cycle_end(d);
-	}
 }
 
 void poller_prepared(struct dispatcher *d, struct route_state *route, bool begun)
 {
 	d->preparing--;
-	if (begun)
+	if (begun && route != NULL)
 		route->begun++;
-	if (d->poll_call == NULL)
+	if (d->in_cycle && d->poll_call == NULL)
 		fill_slots(d);
 }
 
-static void add_candidates(
-    struct dispatcher *d, struct route_state *route, struct json_object *tasks)
+static void add_task(struct route_state *route, struct json_object *task)
 {
+	size_t n = route->task_count;
+
+	if ((n & (n - 1)) == 0) /* full: it grows by doubling */
+		route->tasks = xreallocarray(route->tasks, n == 0 ? 1 : 2 * n, sizeof(task));
+	route->tasks[route->task_count++] = json_object_get(task);
+}
+
+/* Gives the tasks to the routes that asked for them. */
+static void add_tasks(struct dispatcher *d, struct json_object *tasks)
+{
+	struct route_state *route = NULL;
+
 	for (size_t i = 0; i < json_object_array_length(tasks); i++) {
 		struct json_object *task = json_object_array_get_idx(tasks, i);
+		const char *queue = json_get_string(task, "queue");
 
-		if (!str_equal(json_get_string(task, "queue"), route->route->queue_name))
+		if (queue == NULL)
 			continue;
-		route->returned++;
-		d->candidates =
-		    xreallocarray(d->candidates, d->candidate_count + 1, sizeof(*d->candidates));
-		d->candidates[d->candidate_count++] =
-		    (struct candidate){route, json_object_get(task)};
+		if (route == NULL || strcmp(route->route->queue_name, queue) != 0)
+			route = poller_route(d, queue);
+		if (route != NULL && route->polled)
+			add_task(route, task);
 	}
 }
 
@@ -244,6 +268,7 @@ static void poll_failed(struct dispatcher *d, const struct error *err)
 	delay = jittered(delay < LONGEST_BACKOFF ? delay : LONGEST_BACKOFF);
 	if (err->retry_after > delay)
 		delay = err->retry_after;
+	d->in_cycle = false;
 	d->poll_failures++;
 	d->poll_not_before = clock_monotonic() + delay;
 	if (!str_equal(d->poll_error, err->message))
@@ -279,16 +304,15 @@ static void on_polled(void *arg, struct json_object *result, const struct error 
 		return;
 	}
 	poll_worked(d);
-	for (size_t i = 0; i < d->route_count; i++)
-		if (d->routes[i].polled)
-			add_candidates(d, &d->routes[i], result);
+	add_tasks(d, result);
 	fill_slots(d);
 }
 
 /* How many tasks of a queue to ask for: what fits, and what we know to be there and not ready. */
 static size_t default_limit(struct dispatcher *d)
 {
-	return (size_t)(d->config->max_concurrent_agents - d->slots_used) + HASH_COUNT(d->lives);
+	return (size_t)(d->config->max_concurrent_agents - d->slots_used) + HASH_COUNT(d->lives) +
+	       holds_count(&d->holds);
 }
 
 static void send_poll(struct dispatcher *d, const char **queues)
@@ -300,6 +324,7 @@ static void send_poll(struct dispatcher *d, const char **queues)
 			request.limit = d->routes[i].limit;
 	for (size_t i = 0; i < d->route_count; i++)
 		d->routes[i].limit = d->routes[i].polled ? request.limit : d->routes[i].limit;
+	d->in_cycle = true;
 	d->poll_call = queue_call(d->queue, &request, QUEUE_TIMEOUT, on_polled, d);
 }
 
@@ -309,7 +334,7 @@ static void poll_now(struct dispatcher *d)
 	const char **queues;
 	size_t count = 0;
 
-	if (!dispatcher_claims(d) || cycle_open(d) || clock_monotonic() < d->poll_not_before)
+	if (!dispatcher_claims(d) || d->in_cycle || clock_monotonic() < d->poll_not_before)
 		return;
 	queues = xcalloc(d->route_count + 1, sizeof(*queues));
 	for (size_t i = 0; i < d->route_count; i++) {
@@ -322,7 +347,7 @@ static void poll_now(struct dispatcher *d)
 		if (route->behind)
 			continue;
 		route->polled = true;
-		route->returned = route->begun = 0;
+		route->begun = 0;
 		if (route->limit < default_limit(d))
 			route->limit = default_limit(d);
 		queues[count++] = route->route->queue_name;
@@ -337,13 +362,14 @@ static void kick(void *arg)
 	struct dispatcher *d = arg;
 
 	d->kicked = false;
-	if (d->candidate_next < d->candidate_count && d->poll_call == NULL)
+	if (d->in_cycle && d->poll_call == NULL)
 		fill_slots(d);
 	for (size_t i = 0; i < d->route_count; i++)
 		if (d->routes[i].behind && slot_free(d) && route_has_room(&d->routes[i]))
 			d->routes[i].due = true;
 	poll_now(d);
 	set_timer(d);
+	dispatcher_check_rest(d);
 }
 
 void poller_kick(struct dispatcher *d)
@@ -366,7 +392,9 @@ void poller_stop(struct dispatcher *d)
 	if (d->poll_call != NULL)
 		queue_cancel(d->poll_call);
 	d->poll_call = NULL;
-	candidates_free(d);
+	d->in_cycle = false;
+	for (size_t i = 0; i < d->route_count; i++)
+		tasks_free(&d->routes[i]);
 }
 
 void dispatcher_poke(struct dispatcher *d)

@@ -9,7 +9,7 @@ static void take_up(void *arg, struct run *run)
 	struct dispatcher *d = arg;
 	struct live *live = live_create(d, run);
 
-	live->stored = true;
+	live->begun = live->stored = true;
 	live_log(live, LOG_INFO, "taking up a run that was %s", run_state_name(run->state));
 	if (run->state != RUN_FINISHING)
 		live_take_slot(live);

@@ -156,6 +156,8 @@ static void on_supervisor_end(void *arg, int status)
 
 	process_free(live->process);
 	live->process = NULL;
+	if (live->d->stopping != STOP_NO)
+		dispatcher_check_rest(live->d); /* what is left of it has stop_timeout */
 	if (live->folder_busy)
 		return; /* we are looking already */
 	if (status != -1 && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_ALREADY_STARTED)
@@ -281,6 +283,8 @@ static void on_resumed(void *arg, struct run_probe *found)
 		return;
 	if (found->started || found->held || found->ended) {
 		on_probed(live, found);
+	} else if (live->cancel != CANCEL_NONE) {
+		end_with(live, "cancelled", NULL);
 	} else {
 		write_folder(live);
 	}
@@ -297,8 +301,10 @@ void runner_cancel(struct live *live, enum cancel_reason reason)
 	char *dir;
 
 	live->cancel = reason;
-	if (live->process == NULL)
-		return; /* whatever is under way sees it when it is done */
+	/* Whatever is under way sees it when it is done; a process that is being verified may not
+	 * be who we think it is. */
+	if (live->process == NULL || live->folder_busy)
+		return;
 	dir = live_dir(live);
 	if (!run_folder_stop_reason(dir, cancel_text(reason), &err))
 		live_log(live, LOG_WARN, "%s", err.message);

@@ -18,11 +18,14 @@
 struct route_state {
 	const struct route *route;
 	double next_poll; /* monotonic */
+	double retry_at;  /* monotonic: when a task that we put back may be taken; 0: none waits */
 	bool due;	  /* to be polled as soon as there is a slot */
-	bool behind;	  /* the last poll may have left tasks there */
+	bool behind;	  /* the last poll left tasks there that wait for a run's end */
 	bool polled;	  /* part of the poll under way */
 	size_t limit;	  /* tasks to ask for; grows while all that came is not ready */
-	size_t returned;  /* by the poll under way */
+	struct json_object **tasks; /* what the poll under way has brought */
+	size_t task_count;
+	size_t task_next; /* the first that was not looked at */
 	size_t begun;	  /* claims begun out of it */
 	int running;	  /* slots that its runs hold */
 	char *error;	  /* what its script said last, or NULL */
@@ -37,6 +40,7 @@ struct live {
 	struct dispatcher *d;
 	struct run *run;
 	struct json_object *task; /* as the poll saw it; NULL after a restart */
+	bool begun;		  /* its script has made a run of it */
 	bool stored;		  /* it stands in the store */
 	bool has_slot;
 	bool moved_by_agent;
@@ -57,12 +61,6 @@ struct live {
 	void (*hook_next)(struct live *live);
 	void (*before_next)(struct live *live, const struct error *err);
 	UT_hash_handle hh; /* by run->task_id */
-};
-
-/* A task that a poll brought and that waits for a slot. */
-struct candidate {
-	struct route_state *route;
-	struct json_object *task;
 };
 
 enum stop_phase {
@@ -96,15 +94,13 @@ struct dispatcher {
 
 	struct loop_timer *poll_timer;
 	struct queue_call *poll_call;
-	struct candidate *candidates;
-	size_t candidate_count;
-	size_t candidate_next;
+	bool in_cycle; /* a poll is under way, or its tasks are being looked at */
 	int preparing; /* claims of this poll that have not got past their script */
 	int poll_failures;
 	double poll_not_before; /* monotonic: backing off from errors */
 	char *poll_error;
 	int64_t last_poll_at;
-	char *store_error; /* the last commit failed; nothing is claimed until one succeeds */
+	char *store_error; /* the last commit failed; NULL: it did not */
 	double next_prune; /* monotonic */
 
 	enum stop_phase stopping;
@@ -147,8 +143,11 @@ void poller_start(struct dispatcher *d);
 void poller_stop(struct dispatcher *d);
 /* Slots, holds or tasks changed: goes on with what waits for them. */
 void poller_kick(struct dispatcher *d);
-/* A claim has got past its script: `begun` where a run came of it. */
+/* A claim has got past its script: `begun` where a run came of it. route may be NULL: it is gone.
+ */
 void poller_prepared(struct dispatcher *d, struct route_state *route, bool begun);
+/* Polls the route at the monotonic time, when a task that we put back may be taken again. */
+void poller_retry_at(struct route_state *route, double when);
 struct route_state *poller_route(struct dispatcher *d, const char *queue_name);
 
 /* ---- claim.c ---- */

@@ -14,12 +14,14 @@ static bool may_be_left(const struct dispatcher *d, const struct live *live)
 	       live->process != NULL;
 }
 
-static bool anything_live(const struct dispatcher *d)
+/* How many runs are still to be brought to rest. */
+static size_t count_live(const struct dispatcher *d)
 {
+	size_t count = 0;
+
 	for (const struct live *live = d->lives; live != NULL; live = live->hh.next)
-		if (!may_be_left(d, live))
-			return true;
-	return false;
+		count += !may_be_left(d, live);
+	return count;
 }
 
 /* Whether an agent has not ended yet. A run that only waits for another try of a call is none. */
@@ -38,13 +40,13 @@ static bool nothing_to_do(struct dispatcher *d)
 		d->failed = true;
 		return true;
 	}
-	if (d->lives != NULL || d->poll_call != NULL || d->candidates != NULL || d->preparing > 0 ||
-	    d->last_poll_at == 0 || d->poll_failures > 0)
+	if (d->lives != NULL || d->in_cycle || d->kicked || d->last_poll_at == 0 ||
+	    d->poll_failures > 0)
 		return false;
 	for (size_t i = 0; i < d->route_count; i++)
-		if (d->routes[i].due)
+		if (d->routes[i].due || d->routes[i].retry_at != 0)
 			return false;
-	return !holds_any_retry(&d->holds, clock_monotonic());
+	return true;
 }
 
 static void come_to_rest(struct dispatcher *d)
@@ -61,7 +63,7 @@ static void on_stop_timeout(void *arg)
 
 	if (agents_live(d))
 		return; /* begun meanwhile; the timer is set again when it has ended */
-	log_warn("%u runs are not finished; they go on at the next start", HASH_COUNT(d->lives));
+	log_warn("%zu runs are not finished; they go on at the next start", count_live(d));
 	come_to_rest(d);
 }
 
@@ -77,7 +79,7 @@ static void check_rest(void *arg)
 			come_to_rest(d);
 		return;
 	}
-	if (!anything_live(d))
+	if (count_live(d) == 0)
 		come_to_rest(d);
 	else if (!agents_live(d) && !loop_timer_pending(d->stop_timer))
 		loop_timer_set(d->stop_timer, d->config->stop_timeout);
@@ -96,7 +98,7 @@ static void cancel_all(struct dispatcher *d)
 	struct live *live, *next;
 
 	HASH_ITER (hh, d->lives, live, next)
-		if (live->run->state != RUN_FINISHING)
+		if (live->run->state != RUN_FINISHING && live->cancel == CANCEL_NONE)
 			runner_cancel(live, CANCEL_SHUTDOWN);
 }
 

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "store/runlog.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -90,7 +91,7 @@ struct json_object *dispatcher_status(struct dispatcher *d)
 	json_put_string(object, "script", d->config->script_path);
 	json_put_time(object, "started_at", d->started_at);
 	json_put_double(
-	    object, "uptime_seconds", (double)((clock_now_ms() - d->started_at) / 1000));
+	    object, "uptime_seconds", floor((double)(clock_now_ms() - d->started_at) / 1000));
 	json_put_int(object, "active_agents", active_agents(d));
 	json_put_int(object, "max_concurrent_agents", max);
 	json_put_int(object, "free_slots", max > d->slots_used ? max - d->slots_used : 0);

@@ -85,7 +85,7 @@ static bool read_whole(struct reading *reading, lua_Integer *value)
 
 static bool read_int(struct reading *reading)
 {
-	lua_Integer value;
+	lua_Integer value = 0;
 	int whole;
 
 	if (!read_whole(reading, &value))
@@ -97,7 +97,7 @@ static bool read_int(struct reading *reading)
 
 static bool read_int64(struct reading *reading)
 {
-	lua_Integer value;
+	lua_Integer value = 0;
 	int64_t bytes;
 
 	if (!read_whole(reading, &value))
@@ -200,7 +200,7 @@ static bool switch_off(struct reading *reading)
 	bool number = option->type != OPTION_TEXT;
 	char **text = (char **)(void *)reading->slot;
 
-	if ((option->flags & OPTION_OFF) == 0)
+	if ((option->flags & OPTION_OFF) == 0 || reading->slot == NULL)
 		return false;
 	if (lua_isboolean(L, reading->index)
 		? lua_toboolean(L, reading->index) != 0
@@ -251,6 +251,8 @@ static bool read_option(
 		    option->name, target->what);
 		return false;
 	}
+	if (reading.slot == NULL && option->type != OPTION_FUNCTION && option->type != OPTION_LUA)
+		fatal("option %s has no place", option->name);
 	reading.index = lua_gettop(L);
 	ok = switch_off(&reading) || read_value(&reading);
 	lua_pop(L, 2);

@@ -48,35 +48,21 @@ static void test_back_off(void **state)
 	holds_free(&holds);
 }
 
-static void test_next(void **state)
-{
-	struct holds holds = {0};
-
-	(void)state;
-	assert_true(holds_next(&holds, 0) == 0);
-	holds_set(&holds, "1", 30, false);
-	holds_set(&holds, "2", 10, true);
-	holds_set(&holds, "3", 20, false);
-	assert_true(holds_next(&holds, 0) == 10);
-	assert_true(holds_next(&holds, 10) == 20);
-	assert_true(holds_next(&holds, 29) == 30);
-	assert_true(holds_next(&holds, 30) == 0);
-	holds_free(&holds);
-}
-
 static void test_retries(void **state)
 {
 	struct holds holds = {0};
 
 	(void)state;
+	assert_true(holds_retry_at(&holds, "2") == 0);
+	assert_int_equal(holds_count(&holds), 0);
 	holds_set(&holds, "1", 10, false);
-	assert_false(holds_any_retry(&holds, 0));
+	assert_true(holds_retry_at(&holds, "1") == 0);
 	holds_set(&holds, "2", 10, true);
-	assert_true(holds_any_retry(&holds, 9));
-	assert_false(holds_any_retry(&holds, 10));
+	assert_true(holds_retry_at(&holds, "2") == 10);
+	assert_int_equal(holds_count(&holds), 2);
 	/* A prompt that fails makes of the retry a task that is merely broken. */
 	holds_back_off(&holds, "2", 0, 100);
-	assert_false(holds_any_retry(&holds, 9));
+	assert_true(holds_retry_at(&holds, "2") == 0);
 	holds_free(&holds);
 }
 
@@ -102,7 +88,6 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_set),
 	    cmocka_unit_test(test_back_off),
-	    cmocka_unit_test(test_next),
 	    cmocka_unit_test(test_retries),
 	    cmocka_unit_test(test_sweep),
 	};
