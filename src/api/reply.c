@@ -125,6 +125,9 @@ void api_reply_error(struct api_request *request, const struct error *err)
 {
 	struct api_problem problem = {0};
 
+	/* Somebody has to mend it, and who asked may be an agent that tells nobody. */
+	if (err->code == ERROR_INTERNAL)
+		log_error("%s", err->message);
 	api_problem_from_error(&problem, err);
 	api_reply_problem(request, &problem);
 }

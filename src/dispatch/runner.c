@@ -93,6 +93,7 @@ static void attach(struct live *live, pid_t pid)
 	if (live->run->state == RUN_STARTING)
 		live_set_state(live, RUN_RUNNING);
 	store_update_run(live->d->store, live->run, NULL, NULL);
+	dispatcher_check_rest(live->d); /* an agent at work can be left */
 	probe(live, on_verified);
 }
 
@@ -156,8 +157,7 @@ static void on_supervisor_end(void *arg, int status)
 
 	process_free(live->process);
 	live->process = NULL;
-	if (live->d->stopping != STOP_NO)
-		dispatcher_check_rest(live->d); /* what is left of it has stop_timeout */
+	dispatcher_check_rest(live->d); /* it may have been the last one that was waited for */
 	if (live->folder_busy)
 		return; /* we are looking already */
 	if (status != -1 && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_ALREADY_STARTED)
@@ -225,6 +225,7 @@ static void spawn(struct live *live)
 		live->run->started_at = clock_now_ms();
 	live_set_state(live, RUN_RUNNING);
 	store_update_run(live->d->store, live->run, NULL, NULL);
+	dispatcher_check_rest(live->d); /* an agent at work can be left */
 	live_log(live, LOG_INFO, "agent started");
 }
 

@@ -23,6 +23,19 @@ static bool check_member(lua_State *L, int index, const char *name, const char *
 	return ok;
 }
 
+/* needs_command may be the function that does: it is looked at only while command is still that. */
+static bool runs_route_command(lua_State *L, int index)
+{
+	int type = lua_getfield(L, index, "needs_command");
+	bool needed = lua_toboolean(L, -1) != 0;
+
+	lua_getfield(L, index, "command");
+	if (type == LUA_TFUNCTION)
+		needed = lua_rawequal(L, -1, -2) != 0;
+	lua_pop(L, 2);
+	return needed;
+}
+
 bool lua_agent_check(
     lua_State *L, int index, const char *name, bool *needs_command, struct error *err)
 {
@@ -40,9 +53,7 @@ bool lua_agent_check(
 		ok = check_member(L, index, name, optional[i], LUA_TFUNCTION, false, err);
 	if (!ok)
 		return false;
-	lua_getfield(L, index, "needs_command");
-	*needs_command = lua_toboolean(L, -1) != 0;
-	lua_pop(L, 1);
+	*needs_command = runs_route_command(L, index);
 	return true;
 }
 

@@ -117,7 +117,7 @@ function athanore.subprocess(options) end
 ---@class athanore.AgentAdapter
 ---@field command fun(run: athanore.Run): string[]|athanore.Command|nil, any, string?, string? argv, env, cwd, stdin; or one table of them; or nil and an error.
 ---@field name? string
----@field needs_command? boolean It runs route.command: a route without one is a mistake.
+---@field needs_command? boolean|function It runs route.command, or does while command is this function: a route without one is a mistake.
 ---@field event? fun(run: table, line: string): any What a line of output means.
 ---@field outcome? fun(run: table, exit: table): any How the run ended.
 ---@field before? fun(run: table) Before the agent is started; may wait.

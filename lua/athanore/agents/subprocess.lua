@@ -60,11 +60,12 @@ end
 local function subprocess(options)
   options = options or {}
   check_options(options)
+  local command = COMMANDS[options.prompt_via or "arg"]
   local adapter = {
     name = options.name or "subprocess",
-    command = COMMANDS[options.prompt_via or "arg"],
-    -- It runs route.command: a route without one is a mistake.
-    needs_command = options.command == nil,
+    command = command,
+    -- It runs route.command: a route without one is a mistake, unless the script replaces it.
+    needs_command = command,
   }
   for _, name in ipairs(FUNCTIONS) do
     adapter[name] = options[name] or adapter[name]
