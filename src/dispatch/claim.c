@@ -266,6 +266,7 @@ static void not_claimed(struct live *live, const struct error *err)
 		return;
 	}
 	route_failed(live, err);
+	holds_mark_refused(&live->d->holds, live->run->task_id);
 	forget(live);
 }
 
