@@ -304,6 +304,7 @@ static void not_claimed(struct live *live, const struct error *err)
 		return;
 	}
 	route_failed(live, err);
+	holds_mark_refused(&live->d->holds, live->run->task_id);
 	give_up(live);
 }
 

@@ -33,6 +33,7 @@ static void on_queue_change(void *arg)
 	struct dispatcher *d = arg;
 
 	d->poll_not_before = 0;
+	holds_release_refused(&d->holds, clock_monotonic());
 	finish_poke(d);
 	moved_check(d);
 	dispatcher_poke(d);

@@ -13,6 +13,7 @@ struct hold {
 	double until;
 	int failures;
 	bool retry;
+	bool refused;
 	UT_hash_handle hh;
 };
 
@@ -42,6 +43,7 @@ void holds_set(struct holds *holds, const char *task_id, double until, bool retr
 
 	hold->until = until;
 	hold->retry = retry;
+	hold->refused = false;
 }
 
 double holds_back_off(struct holds *holds, const char *task_id, double now, double base)
@@ -56,7 +58,23 @@ double holds_back_off(struct holds *holds, const char *task_id, double now, doub
 	hold->failures++;
 	hold->until = now + seconds;
 	hold->retry = false;
+	hold->refused = false;
 	return seconds;
+}
+
+void holds_mark_refused(struct holds *holds, const char *task_id)
+{
+	struct hold *hold = find(holds, task_id);
+
+	if (hold != NULL)
+		hold->refused = true;
+}
+
+void holds_release_refused(struct holds *holds, double now)
+{
+	for (struct hold *hold = holds->by_task; hold != NULL; hold = hold->hh.next)
+		if (hold->refused && hold->until > now)
+			hold->until = now;
 }
 
 bool holds_active(const struct holds *holds, const char *task_id, double now)

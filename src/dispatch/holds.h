@@ -17,6 +17,12 @@ void holds_set(struct holds *holds, const char *task_id, double until, bool retr
 /* Holds for base · 2^(failures in a row) seconds, at most 15 minutes; returns the seconds. */
 double holds_back_off(struct holds *holds, const char *task_id, double now, double base);
 
+/* The task is held because the backend refused to move it: holds_release_refused() lets it go. */
+void holds_mark_refused(struct holds *holds, const char *task_id);
+
+/* The backend is not what it was: what it refused may be tried now. */
+void holds_release_refused(struct holds *holds, double now);
+
 /* Whether the task is held now; a hold that is over is kept for its count of failures. */
 bool holds_active(const struct holds *holds, const char *task_id, double now);
 

@@ -73,6 +73,14 @@ static void kill_leftovers(struct live *live)
 
 static void on_supervisor_end(void *arg, int status);
 
+/* A daemon that stops waits for agents longer than for what is left to be done after them. */
+static void supervisor_gone(struct live *live)
+{
+	process_free(live->process);
+	live->process = NULL;
+	dispatcher_check_rest(live->d);
+}
+
 static void on_verified(void *arg, struct run_probe *found);
 
 /* Watches the supervisor that holds the lock. It may have ended since we looked, and its pid be
@@ -137,8 +145,7 @@ static void on_verified(void *arg, struct run_probe *found)
 			runner_cancel(live, live->cancel);
 		return;
 	}
-	process_free(live->process);
-	live->process = NULL;
+	supervisor_gone(live);
 	on_probed(live, found);
 }
 
@@ -155,9 +162,7 @@ static void on_supervisor_end(void *arg, int status)
 {
 	struct live *live = arg;
 
-	process_free(live->process);
-	live->process = NULL;
-	dispatcher_check_rest(live->d); /* it may have been the last one that was waited for */
+	supervisor_gone(live);
 	if (live->folder_busy)
 		return; /* we are looking already */
 	if (status != -1 && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_ALREADY_STARTED)

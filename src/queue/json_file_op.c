@@ -214,11 +214,11 @@ static void move(struct json_op *op, struct board_task *task, struct board_queue
 
 static void apply_move(struct json_op *op, struct board *board)
 {
-	struct board_queue *target = find_queue(board, op->request.target_queue, &op->err);
-	struct board_task *task =
-	    target != NULL ? find_task(board, op->request.task_id, &op->err) : NULL;
+	struct board_task *task = find_task(board, op->request.task_id, &op->err);
+	struct board_queue *target =
+	    task != NULL ? find_queue(board, op->request.target_queue, &op->err) : NULL;
 
-	if (task == NULL)
+	if (target == NULL)
 		return;
 	move(op, task, target);
 	give_task(op, board, task);

@@ -5,7 +5,7 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { startDaemon, test as anyTest } from './lib/daemon.mjs'
-import { assertEachRanOnce, assertUnavailable, fault, repeatedly, script, tasks } from './lib/boards.mjs'
+import { assertEachRanOnce, assertUnavailable, fault, repeatedly, runsByTask, script, tasks } from './lib/boards.mjs'
 
 const skip = process.getuid() !== 0 && 'only root may mount'
 const test = (name, fn) => anyTest(name, { skip }, fn)
@@ -151,18 +151,20 @@ test('agents that end on a read-only disk find their way to Done when it is mend
 test('a daemon that is stopped while the disk is read-only goes on at its next start', async (t) => {
   const disk = new Disk(t, '1m', { queues: { Todo: tasks(1, 2), Doing: [], Done: [] } })
   const d = await start(t, disk, { command: './agent.sh', stop_timeout: 1 }, {
-    files: { 'agent.sh': '#!/bin/sh\nwhile [ ! -e go ]; do sleep 0.02; done\n' },
+    files: { 'agent.sh': '#!/bin/sh\nwhile [ ! -e "go-$ATHANORE_TASK_ID" ]; do sleep 0.02; done\n' },
   })
   await d.until(() => d.runs().filter(({ events }) => events.length > 0).length === 2 && disk.queues.Doing.length === 2)
   disk.readOnly()
-  fs.writeFileSync(d.file('go'), '')
+  // The first agent has ended, the second one is ended by the stop.
+  fs.writeFileSync(d.file('go-1'), '')
   await d.until(async () => /Read-only/.test(await fault(d)))
   assert.equal(await d.stop(), 0)
   assert.equal(disk.queues.Doing.length, 2)
   disk.writable()
+  fs.writeFileSync(d.file('go-2'), '')
   await d.start()
   await d.until(() => disk.queues.Done.length === 2)
-  assertEachRanOnce(d, ['1', '2'])
+  assert.deepEqual(runsByTask(d), { 1: 1, 2: 2 })
 })
 
 test('a board that nobody can lock is refused at the start, with the reason', async (t) => {

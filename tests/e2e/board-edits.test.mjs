@@ -136,6 +136,83 @@ for (const [name, write] of [
     assert.deepEqual(conflicts(d.dir), [])
   })
 
+test('a program that holds the file open over our change writes into what was replaced, and it is merged', async (t) => {
+  const d = await startDaemon(t, {
+    routes: script({ poll_interval: 30 }),
+    board: { queues: { Todo: [], Doing: [], Done: [], Other: [{ id: '1', name: 'n' }] } },
+  })
+  const fd = fs.openSync(d.file('board.json'), 'r+')
+  const read = JSON.parse(fs.readFileSync(fd, 'utf8'))
+  assert.equal((await d.post('/tasks/1/move', { target_queue: 'Todo' })).status, 200)
+  read.queues.Other.push({ id: 'late', name: 'kept' })
+  const text = Buffer.from(JSON.stringify(read))
+  fs.ftruncateSync(fd)
+  fs.writeSync(fd, text, 0, text.length, 0)
+  fs.closeSync(fd)
+  await d.until(() => d.where()['1'] === 'Done' && d.where().late === 'Other')
+  await d.until(() => fs.readdirSync(d.dir).filter((name) => name.includes('board.json')).length === 2)
+  assert.deepEqual(runsByTask(d), { 1: 1 })
+})
+
+test('a program that writes slowly, in pieces, is waited for', async (t) => {
+  const d = await startBusy(t)
+  for (let n = 1; n <= 10; n++) {
+    const board = d.board()
+    board.queues.Done.push({ id: `o${n}`, name: 'outside' })
+    const text = JSON.stringify(board)
+    const fd = fs.openSync(d.file('board.json'), 'w')
+    for (let at = 0; at < text.length; at += Math.ceil(text.length / 4)) {
+      fs.writeSync(fd, text.slice(at, at + Math.ceil(text.length / 4)))
+      assert.equal((await d.get('/healthz')).status, 200)
+    }
+    fs.closeSync(fd)
+    await d.until(async () => (await d.get(`/tasks/o${n}`)).status === 200)
+  }
+  const outside = Array.from({ length: 10 }, (_, i) => `o${i + 1}`)
+  await d.until(() => tasks(1, TASKS).every(({ id }) => d.where()[id] === 'Done'), { timeout: 60000 })
+  assertEachRanOnce(d, tasks(1, TASKS).map(({ id }) => id))
+  assert.deepEqual(ids(d).sort(), [...tasks(1, TASKS).map(({ id }) => id), ...outside].sort())
+  assert.deepEqual(d.log.filter((record) => record.level === 'error'), [])
+})
+
+// Reads, lets the daemon work on, and writes what it had read: again and again, while agents comment.
+test('twenty stale writes undo no claim, no comment and no move', async (t) => {
+  const agent = `#!/bin/sh
+set -eu
+curl -fsS -H "Authorization: Bearer $ATHANORE_TOKEN" -H 'Content-Type: application/json' -d '{"comment": "once"}' "$ATHANORE_API/tasks/$ATHANORE_TASK_ID/comments"
+`
+  const d = await startBusy(t, { routes: script({ command: './agent.sh', poll_interval: 0.05, max_concurrent_agents: 2 }), files: { 'agent.sh': agent } })
+  const result = await runModule(d.dir, `
+import fs from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+for (let n = 1; n <= 20; n++) {
+  const text = fs.readFileSync('board.json', 'utf8')
+  const board = JSON.parse(text)
+  let seen = text
+  // Three changes of the daemon's, or its work is done.
+  for (let changes = 0; changes < 3;) {
+    const now = fs.readFileSync('board.json', 'utf8')
+    if (now !== seen) changes++
+    seen = now
+    if (JSON.parse(now).queues.Done.length >= ${TASKS}) break
+    await sleep(1)
+  }
+  board.queues.Other ??= []
+  board.queues.Other.push({ id: 'o' + n, name: 'outside' })
+  fs.writeFileSync('.editor', JSON.stringify(board, null, 1))
+  fs.renameSync('.editor', 'board.json')
+  // The next one builds upon it.
+  while (!fs.readFileSync('board.json', 'utf8').includes('"o' + n + '"')) await sleep(1)
+}`)
+  assert.equal(result.code, 0, result.stderr)
+  await d.until(() => tasks(1, TASKS).every(({ id }) => d.where()[id] === 'Done'), { timeout: 60000 })
+  assertEachRanOnce(d, tasks(1, TASKS).map(({ id }) => id))
+  const { queues } = d.board()
+  assert.deepEqual(queues.Other.map((task) => task.id), Array.from({ length: 20 }, (_, i) => `o${i + 1}`))
+  for (const task of queues.Done) assert.deepEqual(task.comments.map((comment) => comment.text), ['once'], `task ${task.id}`)
+  assert.deepEqual(conflicts(d.dir), [])
+})
+
 test('who takes a task back on purpose has it back', async (t) => {
   const d = await startDaemon(t, {
     routes: script({ route: { queue_name: 'Elsewhere' } }),

@@ -48,6 +48,27 @@ static void test_back_off(void **state)
 	holds_free(&holds);
 }
 
+static void test_refused(void **state)
+{
+	struct holds holds = {0};
+
+	(void)state;
+	holds_mark_refused(&holds, "never there");
+	holds_back_off(&holds, "1", 0, 30);
+	holds_mark_refused(&holds, "1");
+	holds_back_off(&holds, "2", 0, 30);
+	holds_set(&holds, "3", 30, true);
+	holds_release_refused(&holds, 10);
+	assert_false(holds_active(&holds, "1", 10));
+	assert_true(holds_active(&holds, "2", 10));
+	assert_true(holds_active(&holds, "3", 10));
+	/* It goes on where it was, and another reason is not the backend's. */
+	assert_true(holds_back_off(&holds, "1", 10, 30) == 60);
+	holds_release_refused(&holds, 20);
+	assert_true(holds_active(&holds, "1", 20));
+	holds_free(&holds);
+}
+
 static void test_retries(void **state)
 {
 	struct holds holds = {0};
@@ -88,6 +109,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_set),
 	    cmocka_unit_test(test_back_off),
+	    cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_retries),
 	    cmocka_unit_test(test_sweep),
 	};
