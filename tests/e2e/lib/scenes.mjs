@@ -122,10 +122,12 @@ local function find(tasks, id)
 end
 
 local function fault(op)
-  local late, kind, times = (read("fault-" .. op) or ""):match "^(l?a?t?e?) ?(%a+_?%a*) (%d+)"
+  local text = read("fault-" .. op) or ""
+  local late = text:match "^late " or ""
+  local kind, times = text:sub(#late + 1):match "^([%a_]+) (%d+)"
   if not kind or times == "0" then return end
-  write("fault-" .. op, ("%s %s %d"):format(late, kind, times - 1))
-  return athanore.error(kind, "the ledger is " .. kind), late == "late"
+  write("fault-" .. op, ("%s%s %d"):format(late, kind, times - 1))
+  return athanore.error(kind, "the ledger is " .. kind), late ~= ""
 end
 
 local function operation(op, work)
