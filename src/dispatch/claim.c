@@ -113,6 +113,23 @@ static struct json_object *make_options(
 	return options;
 }
 
+/* Nothing is claimed that is not on record. A full disk is no fault of the task, which is tried again
+ * with the next poll. */
+static void not_stored(struct live *live, const struct error *err)
+{
+	struct dispatcher *d = live->d;
+	struct route_state *state = poller_route(d, live->run->queue_name);
+
+	if (err->code == ERROR_CONFLICT || state == NULL) {
+		route_failed(live, err);
+		return;
+	}
+	live_store_result(d, err);
+	holds_set(&d->holds, live->run->task_id, clock_monotonic() + state->route->poll_interval,
+	    false);
+	state->behind = true;
+}
+
 static void on_inserted(void *arg, bool ok, const struct error *err)
 {
 	struct live *live = arg;
@@ -121,16 +138,11 @@ static void on_inserted(void *arg, bool ok, const struct error *err)
 	if (live_frozen(live))
 		return;
 	if (!ok) {
-		if (err->code != ERROR_CONFLICT) {
-			free(d->store_error);
-			d->store_error = xstrdup(err->message);
-		}
-		route_failed(live, err);
+		not_stored(live, err);
 		drop(live);
 		return;
 	}
-	free(d->store_error);
-	d->store_error = NULL;
+	live_store_result(d, NULL);
 	live->stored = true;
 	claim_move(live);
 }

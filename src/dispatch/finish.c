@@ -241,11 +241,15 @@ static bool has_comment(struct live *live, struct json_object *task, const char 
 	for (size_t i = 0; comments != NULL && i < json_object_array_length(comments); i++) {
 		struct json_object *comment = json_object_array_get_idx(comments, i);
 		const char *time = json_get_string(comment, "created_at");
+		int64_t begun = live->run->created_at;
 		int64_t ms;
 
 		if (!str_equal(json_get_string(comment, "text"), text))
 			continue;
-		if (time == NULL || !clock_parse(time, &ms) || ms >= live->run->created_at)
+		/* Some backends tell the second only. */
+		if (time != NULL && strchr(time, '.') == NULL)
+			begun -= begun % 1000;
+		if (time == NULL || !clock_parse(time, &ms) || ms >= begun)
 			return true;
 	}
 	return false;

@@ -132,6 +132,16 @@ bool live_frozen(const struct live *live)
 
 static void commit(struct live *live);
 
+void live_store_result(struct dispatcher *d, const struct error *err)
+{
+	if (err != NULL && !str_equal(d->store_error, err->message))
+		log_error("%s; trying again until it works", err->message);
+	if (err == NULL && d->store_error != NULL)
+		log_info("storing works again");
+	free(d->store_error);
+	d->store_error = err == NULL ? NULL : xstrdup(err->message);
+}
+
 static void on_committed(void *arg, bool ok, const struct error *err)
 {
 	struct live *live = arg;
@@ -139,19 +149,14 @@ static void on_committed(void *arg, bool ok, const struct error *err)
 
 	if (live_frozen(live))
 		return;
+	live_store_result(d, ok ? NULL : err);
 	if (ok) {
 		void (*next)(struct live *) = live->again;
 
-		free(d->store_error);
-		d->store_error = NULL;
 		live->failures = 0;
 		next(live);
 		return;
 	}
-	if (!str_equal(d->store_error, err->message))
-		log_error("%s; trying again until it works", err->message);
-	free(d->store_error);
-	d->store_error = xstrdup(err->message);
 	/* live->again stays what comes next: commit() is what the timer calls. */
 	loop_timer_free(live->timer);
 	live->timer = loop_timer_create(d->loop, (void (*)(void *))commit, live);

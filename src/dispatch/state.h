@@ -122,6 +122,8 @@ void live_free_slot(struct live *live);
 void live_set_state(struct live *live, enum run_state state);
 /* Writes the run as it is now and goes on with `next` once that is on disk, trying until it is. */
 void live_commit(struct live *live, void (*next)(struct live *live));
+/* Remembers for GET /status and the log whether the last commit worked; err is NULL where it did. */
+void live_store_result(struct dispatcher *d, const struct error *err);
 /* Calls `again` later: backs off from 1 to max seconds with each failure. */
 void live_retry(struct live *live, double max, void (*again)(struct live *live));
 /* Appends a record to the run's log; fields are alternating names and values, ended by NULL. */

@@ -12,9 +12,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* How much of a run's log GET /agents/{task_id} shows. */
+/* How much of a run's log GET /agents/{task_id} shows. Its answer is all in memory at once, a few
+ * times over. */
 #define MAX_EVENTS 1000
-#define MAX_EVENT_BYTES (8 << 20)
+#define MAX_EVENT_BYTES (512 << 10)
 
 static const char *state_text(const struct dispatcher *d)
 {

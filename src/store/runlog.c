@@ -12,6 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* What is read at once. */
+#define WINDOW ((int64_t)65536)
+
+/* Of a longer line only this much is shown, lest a few of them fill the memory. */
+#define LONGEST_LINE ((int64_t)65536)
+
 /* Whether the file ends in a newline, or is empty. */
 static bool ends_clean(int fd)
 {
@@ -41,41 +47,97 @@ bool runlog_append(const char *path, const char *record, size_t len, struct erro
 	return rc == 0;
 }
 
-/* Reads the last max bytes of the file; *from is the offset of the first byte read. */
-static bool read_end(const char *path, size_t max, struct str *out, int64_t *from)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	size_t want;
+/* The part of a log that is looked at, going backward. */
+struct window {
+	int fd;
+	int64_t from; /* offset of data's first byte */
+	size_t len;
+	char data[WINDOW + 1];
+};
 
-	if (fd == -1)
-		return false;
-	if (fstat(fd, &st) == -1) {
-		close(fd);
-		return false;
-	}
-	want = (size_t)st.st_size < max ? (size_t)st.st_size : max;
-	*from = (int64_t)st.st_size - (int64_t)want;
-	while (want > 0) {
-		ssize_t n = pread(fd, str_reserve(out, want), want, *from + (off_t)out->len);
+static bool read_at(int fd, char *data, size_t len, int64_t from)
+{
+	size_t have = 0;
+
+	while (have < len) {
+		ssize_t n = pread(fd, data + have, len - have, (off_t)(from + (int64_t)have));
 
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			break;
-		out->len += (size_t)n;
-		want -= (size_t)n;
+			return false;
+		have += (size_t)n;
 	}
-	close(fd);
 	return true;
 }
 
-/* The start of the line that ends at `end` (exclusive, at its newline). */
-static size_t line_start(const char *data, size_t end)
+/* The offset of the last newline before pos; -1 where there is none, or the file cannot be read. */
+static int64_t newline_before(struct window *window, int64_t pos)
 {
-	const char *newline = end == 0 ? NULL : memrchr(data, '\n', end);
+	while (pos > 0) {
+		const char *newline;
 
-	return newline == NULL ? 0 : (size_t)(newline - data) + 1;
+		if (pos <= window->from || pos > window->from + (int64_t)window->len) {
+			window->len = pos < WINDOW ? (size_t)pos : WINDOW;
+			window->from = pos - (int64_t)window->len;
+			if (!read_at(window->fd, window->data, window->len, window->from)) {
+				window->len = 0;
+				return -1;
+			}
+		}
+		newline = memrchr(window->data, '\n', (size_t)(pos - window->from));
+		if (newline != NULL)
+			return window->from + (newline - window->data);
+		pos = window->from;
+	}
+	return -1;
+}
+
+/* Where the last string that begins in the text can be cut: not within a character, nor within an
+ * escape. 0: the text does not end within a string. */
+static size_t cut_point(const char *text, size_t len)
+{
+	bool in_string = false;
+	size_t at = 0;
+
+	while (at < len) {
+		size_t n = 1;
+
+		if (text[at] == '"')
+			in_string = !in_string;
+		else if (in_string && text[at] == '\\')
+			n = at + 1 < len && text[at + 1] == 'u' ? 6 : 2;
+		else if ((unsigned char)text[at] >= 0xc0)
+			n = str_utf8_length((const unsigned char *)text + at, len - at);
+		if (n == 0 || at + n > len)
+			break;
+		at += n;
+	}
+	return in_string ? at : 0;
+}
+
+/* Reads a line, of a long one so much as is shown: the string that is cut ends its record. */
+static bool read_line(struct window *window, int64_t start, int64_t stop, struct str *line)
+{
+	bool is_long = stop - start > LONGEST_LINE;
+	size_t len = is_long ? LONGEST_LINE : (size_t)(stop - start);
+
+	line->len = 0;
+	if (start >= window->from && stop <= window->from + (int64_t)window->len)
+		str_append(line, window->data + (start - window->from), len);
+	else if (read_at(window->fd, str_reserve(line, len), len, start))
+		line->len = len;
+	else
+		return false;
+	if (is_long) {
+		size_t at = cut_point(line->data, line->len);
+
+		line->len = at > 0 ? at : line->len;
+		str_puts(line, "\",\"truncated\":true}");
+	}
+	str_putc(line, '\0'); /* json_parse() wants to see the end */
+	line->len--;
+	return true;
 }
 
 static struct json_object *parse_record(const char *line, size_t len, int64_t id)
@@ -92,36 +154,35 @@ static struct json_object *parse_record(const char *line, size_t len, int64_t id
 }
 
 /*
- * Calls fn for the lines of the file's end, the last one first, until it says
- * false. A last line without a newline is being written and is left out, as is a first one that is
- * cut.
+ * Calls fn for the lines of the file's end, the last one first, until it says false or they
+ * have max_bytes together. A last line without a newline is being written and is left out.
  */
 static void each_line_back(const char *path, size_t max_bytes,
     bool (*fn)(void *arg, const char *line, size_t len, int64_t id), void *arg)
 {
-	struct str end = {0};
-	int64_t from = 0;
-	const char *last;
+	struct window *window = xcalloc(1, sizeof(*window));
+	struct str line = {0};
+	struct stat st;
+	int64_t start, stop;
 
-	if (read_end(path, max_bytes, &end, &from) && end.len > 0 &&
-	    (last = memrchr(end.data, '\n', end.len)) != NULL) {
-		size_t stop = (size_t)(last - end.data);
-
-		for (;;) {
-			size_t start = line_start(end.data, stop);
-
-			if (start == 0 && from > 0)
-				break;
-			end.data[stop] = '\0'; /* json_parse() wants to see the end */
-			if (stop > start &&
-			    !fn(arg, end.data + start, stop - start, from + (int64_t)stop + 1))
-				break;
-			if (start == 0)
-				break;
-			stop = start - 1;
-		}
+	window->fd = open(path, O_RDONLY | O_CLOEXEC);
+	stop = window->fd == -1 || fstat(window->fd, &st) == -1
+		   ? -1
+		   : newline_before(window, (int64_t)st.st_size);
+	for (; stop >= 0; stop = start - 1) {
+		start = newline_before(window, stop) + 1;
+		if (stop == start)
+			continue;
+		if (!read_line(window, start, stop, &line) || line.len >= max_bytes)
+			break;
+		max_bytes -= line.len + 1;
+		if (!fn(arg, line.data, line.len, stop + 1))
+			break;
 	}
-	str_free(&end);
+	if (window->fd != -1)
+		close(window->fd);
+	str_free(&line);
+	free(window);
 }
 
 struct tail {

@@ -19,8 +19,8 @@ bool runlog_append(const char *path, const char *record, size_t len, struct erro
 
 /*
  * The last `max` events as a JSON list, oldest first, each with its "id"; a line that is no
- * record becomes {"type": "corrupt"}. At most max_bytes of the file's end are looked at. An empty
- * list where there is no file.
+ * record becomes {"type": "corrupt"}. Of a line over 64 KiB only the beginning is there, with
+ * "truncated": true. All together have at most max_bytes. An empty list where there is no file.
  */
 struct json_object *runlog_tail(const char *path, size_t max, size_t max_bytes);
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'
-import { alive, kill, makeDir, startDaemon, test, until } from './lib/daemon.mjs'
+import { alive, atEnd, kill, makeDir, startDaemon, test, until } from './lib/daemon.mjs'
 import { badAgent, board, commentsOf, each, haveCgroups, inQueue, linesOf, outputOf, routes, startedOf, tally } from './lib/scenes.mjs'
 
 const lostComments = [
@@ -36,12 +36,11 @@ function pidsOf(d) {
   return linesOf(d.file('pids')).map(Number)
 }
 
-// What was cleared of its environment carries no mark of the test; this comes before the folder's end.
+// What was cleared of its environment carries no mark of the test.
 function startWithStrays(t, options) {
-  const dir = {}
-  t.after(() => linesOf(path.join(dir.path, 'pids')).forEach((pid) => kill(Number(pid), 'SIGKILL')))
-  dir.path = makeDir(t)
-  return startDaemon(t, { dir: dir.path, ...options })
+  const dir = makeDir(t)
+  atEnd(t, () => linesOf(path.join(dir, 'pids')).forEach((pid) => kill(Number(pid), 'SIGKILL')))
+  return startDaemon(t, { dir, ...options })
 }
 
 async function startLeaving(t, env = {}, n = 1) {
@@ -114,7 +113,7 @@ test('a cgroup that is not a supervisor\'s is let alone', { skip: !haveCgroups()
   const bystander = path.join(path.dirname(cgroup), `bystander-${process.pid}`)
   const folder = d.file('athanore-folder')
   fs.mkdirSync(bystander)
-  t.after(() => fs.rmdirSync(bystander))
+  atEnd(t, () => fs.rmdirSync(bystander))
   fs.mkdirSync(folder)
   fs.writeFileSync(path.join(folder, 'cgroup.kill'), '')
   fs.writeFileSync(path.join(folder, 'cgroup.events'), 'populated 1\n')

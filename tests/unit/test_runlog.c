@@ -215,12 +215,10 @@ static void test_ids_are_offsets(void **state)
 
 		list = runlog_tail(path, 1000, window);
 		count = json_object_array_length(list);
-		/* All lines that begin behind the first byte of the window, and no other. */
-		while (first > 1 && log.len - ends[first - 2] < window)
+		/* All lines that lie within the window, and no other. */
+		while (first > 0 && log.len - (first > 1 ? ends[first - 2] : 0) <= window)
 			first--;
-		if (first == 1 && window >= log.len)
-			first = 0;
-		assert_int_equal(count, first == 200 ? 0 : 200 - first);
+		assert_int_equal(count, 200 - first);
 		for (size_t i = 0; i < count; i++) {
 			struct json_object *record = json_object_array_get_idx(list, i);
 
@@ -286,28 +284,57 @@ static void test_deep_and_random(void **state)
 	str_free(&log);
 }
 
-/* A line larger than the window is not shown, and what stands behind it is. */
+static void put_huge(struct str *log, const char *start, const char *part, size_t count)
+{
+	str_puts(log, start);
+	while (count-- > 0)
+		str_puts(log, part);
+	str_puts(log, "\"}\n");
+}
+
+/* Of a huge line the beginning is shown, cut between characters and escapes; and what stands
+ * before and behind it. */
 static void test_huge_line(void **state)
 {
-	struct str log = {0};
-	struct json_object *list;
+	static const char *const parts[] = {"x", "\xe2\x82\xac", "\\u0001", "\\\\", "\\\""};
 
 	(void)state;
-	str_puts(&log, "{\"first\":1}\n{\"text\":\"");
-	for (int i = 0; i < 3 << 20; i++)
-		str_putc(&log, 'x');
-	str_puts(&log, "\"}\n");
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		for (size_t shift = 0; shift < 7; shift++) {
+			struct str log = {0};
+			struct json_object *list, *record;
+
+			str_puts(&log, "{\"first\":1}\n");
+			str_printf(&log, "{%*s", (int)shift, "");
+			put_huge(&log, "\"text\":\"", parts[i], 100000);
+			str_puts(&log, "{\"last\":1}\n");
+			write_log(log.data, log.len);
+			list = runlog_tail(path, 9, 1 << 20);
+			assert_int_equal(json_object_array_length(list), 3);
+			record = json_object_array_get_idx(list, 1);
+			assert_true(json_get_bool(record, "truncated", false));
+			assert_true(strlen(json_get_string(record, "text")) > 10000);
+			assert_true(strlen(json_get_string(record, "text")) <= 65536);
+			assert_int_equal(json_get_int(record, "id", -1), log.len - 11);
+			json_object_put(list);
+			str_free(&log);
+		}
+	}
+}
+
+/* It ends where no string does, or is no record at all. */
+static void test_huge_nonsense(void **state)
+{
+	struct str log = {0};
+
+	(void)state;
+	put_huge(&log, "[", "1,", 100000);
+	put_huge(&log, "", "\xff", 100000);
+	put_huge(&log, "{\"text\":\"", "\xff", 100000);
 	write_log(log.data, log.len);
-	assert_tail(9, 1 << 20, "[]");
-	list = runlog_tail(path, 9, 4 << 20);
-	assert_int_equal(json_object_array_length(list), 2);
-	assert_int_equal(
-	    strlen(json_get_string(json_object_array_get_idx(list, 1), "text")), 3 << 20);
-	json_object_put(list);
-	append("{\"last\":1}");
-	list = runlog_tail(path, 9, 1 << 20);
-	assert_int_equal(json_object_array_length(list), 1);
-	json_object_put(list);
+	assert_tail(9, 1 << 20,
+	    "[{\"type\":\"corrupt\",\"id\":200004},{\"type\":\"corrupt\",\"id\":300007},"
+	    "{\"text\":\"\",\"truncated\":true,\"id\":400019}]");
 	str_free(&log);
 }
 
@@ -413,6 +440,7 @@ int main(void)
 	    with_log(test_corrupt_lines),
 	    with_log(test_deep_and_random),
 	    with_log(test_huge_line),
+	    with_log(test_huge_nonsense),
 	    with_log(test_stderr_lines),
 	    with_log(test_stderr_bytes),
 	    with_log(test_stderr_nothing_fits),

@@ -48,7 +48,7 @@ export function test(name, options, fn) {
 function contextOf(t) {
   let context = contexts.get(t)
   if (!context) {
-    context = { id: randomUUID(), daemons: [], dirs: [], passed: false }
+    context = { id: randomUUID(), daemons: [], dirs: [], ends: [], passed: false }
     contexts.set(t, context)
     t.after(() => cleanUp(t, context))
   }
@@ -60,6 +60,7 @@ async function cleanUp(t, context) {
     if (!context.passed) for (const d of context.daemons) console.error(d.report())
     await endMarked(context.id)
     for (const d of context.daemons) removeCgroups(d)
+    for (const fn of context.ends) fn()
   } finally {
     contexts.delete(t)
     for (const dir of context.dirs) {
@@ -86,6 +87,11 @@ function removeCgroups(daemon) {
       }
     }
   }
+}
+
+// Calls fn when the test has ended, before its folders go away.
+export function atEnd(t, fn) {
+  contextOf(t).ends.push(fn)
 }
 
 // A folder that goes away with the test.

@@ -85,3 +85,95 @@ export function random(seed) {
     return state / 2 ** 32
   }
 }
+
+// ---- An adapter in Lua that keeps its tasks in tasks.json and fails as it is told to.
+
+export const ledgerBoard = (n) =>
+  Array.from({ length: n }, (_, i) => ({ id: String(i + 1), name: `task ${i + 1}`, queue: 'Todo', comments: [] }))
+
+// A file "fault-OP" holds "KIND TIMES": so many calls of the operation fail with an error of that kind. With
+// "late" before the kind they do their work first. Each call is written to the file "calls".
+export const ledger = `
+local athanore = require "athanore"
+local M = { name = "ledger", identity = "ledger" }
+
+local function read(path)
+  local file = io.open(path)
+  if not file then return nil end
+  local text = file:read "a"
+  file:close()
+  return text
+end
+
+local function write(path, text, mode)
+  local file <close> = assert(io.open(path, mode or "w"))
+  assert(file:write(text))
+end
+
+local function load() return athanore.json.decode(read "tasks.json") end
+
+local function save(tasks)
+  write("tasks.json.new", athanore.json.encode(tasks))
+  assert(os.rename("tasks.json.new", "tasks.json"))
+end
+
+local function find(tasks, id)
+  for _, task in ipairs(tasks) do if task.id == id then return task end end
+end
+
+local function fault(op)
+  local text = read("fault-" .. op) or ""
+  local late = text:match "^late " or ""
+  local kind, times = text:sub(#late + 1):match "^([%a_]+) (%d+)"
+  if not kind or times == "0" then return end
+  write("fault-" .. op, ("%s%s %d"):format(late, kind, times - 1))
+  return athanore.error(kind, "the ledger is " .. kind), late ~= ""
+end
+
+local function operation(op, work)
+  M[op] = function(_, ...)
+    local err, late = fault(op)
+    write("calls", op .. (err and (late and " late" or " fails") or "") .. "\\n", "a")
+    if err and not late then return nil, err end
+    local result, failure = work(...)
+    if err then return nil, err end
+    return result, failure
+  end
+end
+
+local function missing(id) return nil, athanore.error("not_found", "there is no task " .. id) end
+
+local function change(id, fn)
+  local tasks = load()
+  local task = find(tasks, id)
+  if not task then return missing(id) end
+  fn(task)
+  save(tasks)
+  return task
+end
+
+operation("get_ready_tasks", function(queues)
+  local ready, wanted = athanore.json.array(), {}
+  for _, name in ipairs(queues) do wanted[name] = true end
+  for _, task in ipairs(load()) do if wanted[task.queue] then ready[#ready + 1] = task end end
+  return ready
+end)
+operation("get_task", function(id)
+  local task = find(load(), id)
+  if not task then return missing(id) end
+  return task
+end)
+operation("move_task", function(id, queue) return change(id, function(task) task.queue = queue end) end)
+operation("update_task", function(id) return change(id, function() end) end)
+operation("add_comment", function(id, text)
+  return change(id, function(task)
+    task.comments[#task.comments + 1] = { text = text, author = "bot", created_at = os.date "!%Y-%m-%dT%H:%M:%SZ" }
+  end)
+end)
+operation("create_task", function() return nil, athanore.error("unsupported", "no") end)
+operation("get_queue", function(name) return { name = name, task_count = 0 } end)
+operation("list_queues", function() return athanore.json.array() end)
+operation("create_queue", function() return nil, athanore.error("unsupported", "no") end)
+M.update_queue, M.delete_queue = M.create_queue, M.create_queue
+return M
+`
