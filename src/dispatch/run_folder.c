@@ -32,10 +32,12 @@ struct write_job {
 	void *arg;
 };
 
+/* Not synced: until the agent has ended the store has all of it, and it is written again where a
+ * power cut may have taken it. */
 static bool write_file(struct write_job *job, const char *name, const char *data, size_t len)
 {
 	char *path = fs_join(job->dir, name);
-	bool ok = access(path, F_OK) == 0 || fs_write_atomic(path, data, len, 0600, true, &job->err);
+	bool ok = fs_write_atomic(path, data, len, 0600, false, &job->err);
 
 	free(path);
 	return ok;

@@ -14,8 +14,8 @@
 
 typedef void (*run_folder_fn)(void *arg, const struct error *err);
 
-/* Writes run.json, prompt.txt, stdin and the first record of events.jsonl; what is there already
- * is left. fn on the loop; the run is copied from before this returns. */
+/* Writes run.json, prompt.txt, stdin, and the first record of events.jsonl where it has none. fn on
+ * the loop; the run is copied from before this returns. */
 void run_folder_write(struct worker *worker, const char *dir, const struct run *run,
     run_folder_fn fn, void *arg);
 

@@ -267,8 +267,9 @@ void runner_start(struct live *live)
 		hooks_before(live, on_before);
 }
 
-/* After a restart: without a trace of a supervisor the folder is written (again) and one is
- * started; the supervisor itself makes sure that the agent is started once. */
+/* After a restart: without a trace of a supervisor the folder is written (again), since a power
+ * cut may have left it torn, and one is started; the supervisor itself makes sure that the agent is
+ * started once. */
 static void on_resumed(void *arg, struct run_probe *found)
 {
 	struct live *live = arg;
@@ -276,13 +277,10 @@ static void on_resumed(void *arg, struct run_probe *found)
 	live->folder_busy = false;
 	if (live_frozen(live))
 		return;
-	if (found->started || found->held || found->ended) {
+	if (found->started || found->held || found->ended)
 		on_probed(live, found);
-	} else if (live->run->state == RUN_STARTING) {
+	else
 		write_folder(live);
-	} else {
-		spawn(live);
-	}
 }
 
 void runner_resume(struct live *live)

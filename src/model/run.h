@@ -61,7 +61,7 @@ struct run {
 	bool retries_ours; /* the task goes back to be tried again by us, not by a person */
 
 	struct json_object *options; /* frozen, {"argv", "env", "cwd", "timeout", …} */
-	char *prompt;    /* kept until the folder is written */
+	char *prompt;    /* kept until the agent has ended */
 	size_t prompt_len;
 	char *input;     /* the agent's stdin; NULL: none */
 	size_t input_len;

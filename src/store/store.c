@@ -45,8 +45,8 @@ static const char *const statements[STMT_COUNT] = {
 	"UPDATE runs SET state=?2, outcome=?3, started_at=?4, ended_at=?5, pid=?6, exit_code=?7,"
 	" signal=?8, error=?9, attention=?10, token_hash=?11, steps=?12, retries_after=?13,"
 	" retries_ours=?14,"
-	" prompt=CASE WHEN ?2 IN ('claiming', 'starting') THEN prompt END,"
-	" input=CASE WHEN ?2 IN ('claiming', 'starting') THEN input END WHERE id=?1",
+	" prompt=CASE WHEN ?2 NOT IN ('finishing', 'done') THEN prompt END,"
+	" input=CASE WHEN ?2 NOT IN ('finishing', 'done') THEN input END WHERE id=?1",
     [STMT_DELETE_RUN] = "DELETE FROM runs WHERE id=?",
     [STMT_OPEN_RUNS] =
 	"SELECT " RUN_COLUMNS " FROM runs WHERE backend=? AND state <> 'done' ORDER BY id",

@@ -145,7 +145,7 @@ static void test_update(void **state)
 	run_free(run);
 }
 
-/* A large prompt is not carried along once the folder has it. */
+/* A large prompt is not carried along once the agent has ended; until then the folder may need it. */
 static void test_prompt_is_forgotten(void **state)
 {
 	struct run *run = make_full_run();
@@ -154,13 +154,13 @@ static void test_prompt_is_forgotten(void **state)
 	(void)state;
 	run->state = RUN_CLAIMING;
 	store_insert_run(store, run, answered, NULL);
-	run->state = RUN_STARTING;
+	run->state = RUN_RUNNING;
 	store_update_run(store, run, answered, NULL);
 	load(&list);
 	assert_bytes(list.runs[0]->prompt, list.runs[0]->prompt_len, run->prompt, run->prompt_len);
 	assert_non_null(list.runs[0]->input);
 	list_free(&list);
-	run->state = RUN_RUNNING;
+	run->state = RUN_FINISHING;
 	store_update_run(store, run, answered, NULL);
 	load(&list);
 	assert_null(list.runs[0]->prompt);
