@@ -228,8 +228,8 @@ static void on_folder(void *arg, const struct error *err)
 	struct live *live = arg;
 
 	live->folder_busy = false;
-	if (live_frozen(live))
-		return;
+	if (live_frozen(live) || live->committing)
+		return; /* the commit has failed: the next one that does not goes on */
 	if (err != NULL)
 		end_with(live, "spawn_failed", err->message);
 	else if (live->cancel != CANCEL_NONE)
@@ -247,6 +247,24 @@ static void write_folder(struct live *live)
 	free(dir);
 }
 
+/* Completions come in order: the folder's is still to come where the first commit has worked. */
+static void on_starting(struct live *live)
+{
+	live->committing = false;
+	if (!live->folder_busy)
+		write_folder(live);
+}
+
+/* The commit and the folder go to the storage thread together. A folder harms nobody without its
+ * commit; the agent waits for both. */
+static void begin_start(struct live *live)
+{
+	live_set_state(live, RUN_STARTING);
+	live->committing = true;
+	live_commit(live, on_starting);
+	write_folder(live);
+}
+
 static void on_before(struct live *live, const struct error *err)
 {
 	if (err != NULL) {
@@ -254,8 +272,7 @@ static void on_before(struct live *live, const struct error *err)
 	} else if (live->cancel != CANCEL_NONE) {
 		end_with(live, "cancelled", NULL);
 	} else {
-		live_set_state(live, RUN_STARTING);
-		live_commit(live, write_folder);
+		begin_start(live);
 	}
 }
 

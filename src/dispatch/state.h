@@ -51,6 +51,7 @@ struct live {
 	int failures; /* tries of the present step that failed */
 	bool unsure;  /* the present step may have reached the backend already */
 	bool folder_busy; /* a job for its folder is with the storage thread */
+	bool committing;  /* so is the commit that the folder's job was sent along with */
 	size_t survivors; /* processes of a lost run that would not die */
 	struct run_end end;
 	void (*hook_next)(struct live *live);
