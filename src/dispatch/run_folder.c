@@ -32,6 +32,8 @@ struct write_job {
 	void *arg;
 };
 
+/* Not synced: until the agent has ended the store has all of it, and it is written again where a
+ * power cut may have taken it. */
 static bool write_file(struct write_job *job, const char *name, const char *data, size_t len)
 {
 	char *path = fs_join(job->dir, name);

@@ -239,8 +239,8 @@ static void on_folder(void *arg, const struct error *err)
 	struct live *live = arg;
 
 	live->folder_busy = false;
-	if (live_frozen(live))
-		return;
+	if (live_frozen(live) || live->committing)
+		return; /* the commit has failed: the next one that does not goes on */
 	if (err != NULL)
 		end_with(live, "spawn_failed", err->message);
 	else if (live->cancel != CANCEL_NONE)
@@ -258,6 +258,24 @@ static void write_folder(struct live *live)
 	free(dir);
 }
 
+/* Completions come in order: the folder's is still to come where the first commit has worked. */
+static void on_starting(struct live *live)
+{
+	live->committing = false;
+	if (!live->folder_busy)
+		write_folder(live);
+}
+
+/* The commit and the folder go to the storage thread together. A folder harms nobody without its
+ * commit; the agent waits for both. */
+static void begin_start(struct live *live)
+{
+	live_set_state(live, RUN_STARTING);
+	live->committing = true;
+	live_commit(live, on_starting);
+	write_folder(live);
+}
+
 static void on_before(struct live *live, const struct error *err)
 {
 	if (err != NULL) {
@@ -265,8 +283,7 @@ static void on_before(struct live *live, const struct error *err)
 	} else if (live->cancel != CANCEL_NONE) {
 		end_with(live, "cancelled", NULL);
 	} else {
-		live_set_state(live, RUN_STARTING);
-		live_commit(live, write_folder);
+		begin_start(live);
 	}
 }
 
@@ -278,8 +295,9 @@ void runner_start(struct live *live)
 		hooks_before(live, on_before);
 }
 
-/* After a restart: without a trace of a supervisor the folder is written (again) and one is
- * started; the supervisor itself makes sure that the agent is started once. */
+/* After a restart: without a trace of a supervisor the folder is written (again), since a power
+ * cut may have left it torn, and one is started; the supervisor itself makes sure that the agent is
+ * started once. */
 static void on_resumed(void *arg, struct run_probe *found)
 {
 	struct live *live = arg;
@@ -287,13 +305,12 @@ static void on_resumed(void *arg, struct run_probe *found)
 	live->folder_busy = false;
 	if (live_frozen(live))
 		return;
-	if (found->started || found->held || found->ended) {
+	if (found->started || found->held || found->ended)
 		on_probed(live, found);
-	} else if (live->cancel != CANCEL_NONE) {
+	else if (live->cancel != CANCEL_NONE)
 		end_with(live, "cancelled", NULL);
-	} else {
+	else
 		write_folder(live);
-	}
 }
 
 void runner_resume(struct live *live)

@@ -56,6 +56,7 @@ struct live {
 	bool unsure;	  /* the present step may have reached the backend already */
 	bool folder_busy; /* a job for its folder is with the storage thread */
 	char *cgroup;	  /* of a run that is lost; NULL: none is known */
+	bool committing;  /* so is the commit that the folder's job was sent along with */
 	size_t survivors; /* processes of a lost run that would not die */
 	struct run_end end;
 	void (*hook_next)(struct live *live);
@@ -122,7 +123,8 @@ void live_free_slot(struct live *live);
 void live_set_state(struct live *live, enum run_state state);
 /* Writes the run as it is now and goes on with `next` once that is on disk, trying until it is. */
 void live_commit(struct live *live, void (*next)(struct live *live));
-/* Remembers for GET /status and the log whether the last commit worked; err is NULL where it did. */
+/* Remembers for GET /status and the log whether the last commit worked; err is NULL where it did.
+ */
 void live_store_result(struct dispatcher *d, const struct error *err);
 /* Calls `again` later: backs off from 1 to max seconds with each failure. */
 void live_retry(struct live *live, double max, void (*again)(struct live *live));

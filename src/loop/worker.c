@@ -34,19 +34,20 @@ struct worker {
 	struct event *posted;
 };
 
-/* Runs the jobs of `batch` and returns with all groups ended. */
+/* Runs the jobs of `batch` and returns with all groups ended. A job without a group does not end
+ * the one that is open: no completion is called before, so nobody can have relied on its end. */
 static void run_batch(struct entry_list *batch)
 {
 	const struct worker_group *open = NULL;
 	struct entry *entry;
 
 	STAILQ_FOREACH (entry, batch, next) {
-		if (open != NULL && entry->job.group != open) {
-			open->end(open->arg);
-			open = NULL;
-		}
-		if (open == NULL && entry->job.group != NULL) {
-			open = entry->job.group;
+		const struct worker_group *group = entry->job.group;
+
+		if (group != NULL && group != open) {
+			if (open != NULL)
+				open->end(open->arg);
+			open = group;
 			open->begin(open->arg);
 		}
 		entry->job.run(entry->job.arg);

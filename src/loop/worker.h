@@ -5,13 +5,15 @@
 
 /*
  * The storage thread: does, in order, all that touches the disk slowly, and
- * posts completions back to the loop. Jobs of one group that stand next to
- * each other run between one begin and one end, so that one commit serves
- * them all; their completions are posted only after the end.
+ * posts completions back to the loop. Jobs of one group that wait at the same
+ * moment, with no other group's between them, run between one begin and one
+ * end, so that one commit serves them all; their completions are posted only
+ * after the end. Jobs without a group that stand among them run in between: who
+ * needs the group's end first submits them in its completion.
  */
 struct worker;
 
-/* Hooks around neighbouring jobs of a group; run on the storage thread. */
+/* Hooks around the jobs of a group; run on the storage thread. */
 struct worker_group {
 	void (*begin)(void *arg);
 	void (*end)(void *arg);
@@ -22,7 +24,7 @@ struct worker_job {
 	void (*run)(void *arg);	 /* on the storage thread */
 	void (*done)(void *arg); /* on the loop, after run and the group's end; NULL: none */
 	void *arg;		 /* the caller's; freed in done, or in run where there is no done */
-	const struct worker_group *group; /* NULL: runs alone */
+	const struct worker_group *group; /* NULL: belongs to none */
 };
 
 struct worker *worker_create(struct loop *loop);

@@ -72,6 +72,7 @@ void json_change_free(struct json_change *change)
 static void drop(struct json_file *jf, struct json_change *change)
 {
 	TAILQ_REMOVE(&jf->changes, change, next);
+	jf->change_count--;
 	json_change_free(change);
 }
 
@@ -86,7 +87,6 @@ void json_file_remember(struct json_file *jf, struct json_op_list *batch)
 	double now = clock_monotonic();
 	struct json_change *change;
 	struct json_op *op;
-	size_t n = 0;
 
 	jf->writes++;
 	TAILQ_FOREACH (op, batch, next) {
@@ -95,15 +95,12 @@ void json_file_remember(struct json_file *jf, struct json_op_list *batch)
 		op->change->at = now;
 		op->change->written = jf->writes;
 		TAILQ_INSERT_TAIL(&jf->changes, op->change, next);
+		jf->change_count++;
 		op->change = NULL;
 	}
-	TAILQ_FOREACH (change, &jf->changes, next)
-		n++;
 	while ((change = TAILQ_FIRST(&jf->changes)) != NULL &&
-	       (n > REMEMBER_MAX || now - change->at > REMEMBER_SECONDS)) {
+	       (jf->change_count > REMEMBER_MAX || now - change->at > REMEMBER_SECONDS))
 		drop(jf, change);
-		n--;
-	}
 }
 
 /* The same bytes, or the same value written by a program with a layout of its own. */

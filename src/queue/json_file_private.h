@@ -68,6 +68,7 @@ struct json_file {
 	struct json_op_list waiting;
 	struct json_op_list batch; /* applied to the board, on their way to the disk */
 	struct json_change_list changes;
+	size_t change_count;
 	unsigned long writes;
 	double outside_at;	/* when another hand's work was last taken over */
 	double owed_at;		/* when to try once more to redo what others undid; 0: never */

@@ -195,8 +195,8 @@ static void test_pushing(void **state)
 	expect_lua("{\"a\":1,\"b\":2.5,\"c\":\"x\"}", 0,
 	    "math.type(v.a) == 'integer' and v.b == 2.5 and v.c == 'x'");
 	expect_lua("[2.0]", 0, "math.type(v[1]) == 'float'");
-	expect_lua("[1e400, -1e400]", LUA_JSON_INFINITE,
-	    "v[1] == math.huge and v[2] == -math.huge");
+	expect_lua(
+	    "[1e400, -1e400]", LUA_JSON_INFINITE, "v[1] == math.huge and v[2] == -math.huge");
 	expect_lua("{\"a\":null}", 0, "v.a == nil and next(v) == nil");
 	expect_lua("{\"a\":null}", LUA_JSON_KEEP_NULL,
 	    "v.a == json.null and v.a == require('cjson').null");

@@ -149,7 +149,8 @@ static void test_write_empty(void **state)
 	assert_file("stdin", "", 0);
 }
 
-/* A daemon that died half way is followed by one that writes the rest, and no event twice. */
+/* A daemon that died half way, or in a power cut, is followed by one that writes all, and no event
+ * twice. */
 static void test_write_again(void **state)
 {
 	char *log = fs_join(dir, "events.jsonl");
@@ -160,6 +161,7 @@ static void test_write_again(void **state)
 	assert_written();
 	assert_int_equal(unlink(rest), 0);
 	put_file("prompt.txt.tmp", "half a pro");
+	put_file("prompt.txt", "");
 	assert_written();
 	assert_file("run.json", "{\"argv\":[\"a\"]}", 14);
 	assert_file("prompt.txt", "Do\0it", 5);

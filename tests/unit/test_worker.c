@@ -150,7 +150,7 @@ static void test_groups(void **state)
 	submit("7", &group_a);
 	open_gate();
 	worker_flush(worker);
-	assert_trace("A[12]B[3]45A[67]+1+2+3+4+5+6+7");
+	assert_trace("A[12]B[345]A[67]+1+2+3+4+5+6+7");
 	assert_int_equal(wrong_thread, 0);
 }
 
@@ -217,7 +217,7 @@ static void test_free_finishes(void **state)
 	open_gate();
 	worker_free(worker);
 	worker = NULL;
-	assert_trace("A[0]1+0+1n+n");
+	assert_trace("A[01]+0+1n+n");
 }
 
 static void done_flushes(void *arg)
