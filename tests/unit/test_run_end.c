@@ -248,8 +248,7 @@ static void test_moved_away(void **state)
 	assert_plan(options, 0, moved, "exit code 1; 0\n# Agent failed: exit code 1.");
 	assert_plan(options, 1, moved, "exit code 1; 1\n# Agent failed: exit code 1.");
 	moved = (struct run_end){.reason = "shutdown", .exit_code = -1, .moved_away = true};
-	assert_plan(options, 1, moved,
-	    "cancelled; 1\n# Agent stopped: athanore is shutting down.");
+	assert_plan(options, 1, moved, "cancelled; 1\n# Agent stopped: athanore is shutting down.");
 	moved.reason = "cancelled";
 	assert_plan(options, 0, moved, "cancelled; 0\n# Agent cancelled on request.");
 }
