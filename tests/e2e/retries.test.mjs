@@ -19,6 +19,10 @@ async function runOnce(t, options, route = {}, files = failing, queuesOfBoard = 
   return d
 }
 
+function start(t, options, body) {
+  return startDaemon(t, { routes: script(options, [{ queue_name: 'Todo' }]), board: board(queues), files: { agent: agent(body) } })
+}
+
 test('a failure is retried max_retries times and then left in place', async (t) => {
   const d = await runOnce(t, { max_retries: 2 })
   assert.deepEqual(notes(d), ['1 1', '1 2', '1 3'])
@@ -105,7 +109,16 @@ test("a route's settings are used in place of the dispatcher's, false and 0 too"
   assert.equal(comments(d, 'i').at(-1), 'Max retries (1) exhausted. No dead-letter queue configured; leaving in place.')
 })
 
-test('the count is told by the API, and a success resets it', async (t) => {
+test('a success resets the count', async (t) => {
+  const d = await start(t, { max_retries: 2 }, 'note x\n[ "$ATHANORE_ATTEMPT" = 2 ]\nmove Done')
+  await d.untilLog('run ended: success')
+  assert.equal(notes(d).length, 2)
+  assert.equal((await d.get('/tasks/1')).body.retry_count, 0)
+  await d.restart()
+  assert.equal((await d.get('/tasks/1')).body.retry_count, 0)
+})
+
+test('the count is told by the API, and a person who puts the task back resets it', async (t) => {
   const files = { agent: agent('get "$task" | grep -o \'"retry_count":[0-9]*\' >> counts\nif [ -e fixed ]; then move Done; else exit 1; fi') }
   const d = await startDaemon(t, {
     routes: script({ max_retries: 2 }, [{ queue_name: 'Todo' }]), board: board(queues), files,
