@@ -22,6 +22,15 @@ echo "out of $ATHANORE_ATTEMPT"
 exit 3
 `
 
+// Of the run's own supervisor: a pid that is left in a file may be somebody else's by now.
+function isSupervisor(pid) {
+  try {
+    return fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('athanore-supervise')
+  } catch {
+    return false
+  }
+}
+
 const ran = (d) => tally(linesOf(d.file('ran')))
 const go = (d) => fs.writeFileSync(d.file('go'), '')
 
@@ -188,6 +197,52 @@ exit $((ATHANORE_TASK_ID % 2))
   }
   const outputs = d.runs().filter((run) => run.exit).map((run) => outputOf(run))
   assert.deepEqual(outputs, Array.from({ length: 20 }, () => ['begin', 'end']))
+})
+
+// Says so where what another agent on the same task has started is alive.
+const watchful = `#!/bin/sh
+id=$ATHANORE_TASK_ID
+if [ -e "holder-$id" ]; then
+  read -r holder < "holder-$id"
+  state=$(sed 's/.*) //; s/ .*//' "/proc/$holder/stat" 2> /dev/null)
+  case $state in Z|X|'') ;; *) tr '\\0' '\\n' < "/proc/$holder/environ" | grep -qx "ATHANORE_TASK_ID=$id" && echo "$id" >> twice ;; esac
+fi
+echo "$id" >> ran
+setsid sh -c 'echo $$ > "holder-$0"; sleep "$1"; exit 0' "$id" "0.$((id % 5 + 2))" &
+wait
+`
+
+test('daemon and supervisors die in any order: no task is run twice at once, and all end', { timeout: 240000 * patience }, async (t) => {
+  const d = await startDaemon(t, {
+    routes: routes({ options: 'max_retries = 1000,', route: 'success_queue = "Done",' }),
+    board: board(20),
+    files: { 'agent.sh': watchful },
+  })
+  const seed = Number(process.env.ATHANORE_TEST_SEED ?? Date.now() % 100000)
+  const number = random(seed)
+  t.diagnostic(`seed ${seed}`)
+  for (let i = 0; i < 40; i++) {
+    await sleep(number() * 200 * patience)
+    const victims = d.runs().filter((run) => !run.exit && number() < 0.4).map((run) => startedOf(run).pid)
+    const daemonDies = number() < 0.5
+    if (daemonDies && number() < 0.5) await d.kill9()
+    for (const pid of victims) if (pid && alive(pid) && isSupervisor(pid)) kill(pid, 'SIGKILL')
+    if (daemonDies && !d.exit) await d.kill9()
+    if (d.exit) await d.start()
+  }
+  await d.until(() => inQueue(d, 'Done') === 20, { timeout: 60000 })
+  await d.until(async () => (await d.get('/status')).body.free_slots === 5)
+  assert.deepEqual(linesOf(d.file('twice')), [])
+  const counts = ran(d)
+  for (let id = 1; id <= 20; id++) {
+    const texts = commentsOf(d, String(id))
+    const retries = texts.filter((text) => text.startsWith('Retry')).map((text) => Number(/^Retry (\d+)/.exec(text)[1]))
+    assert.deepEqual(retries, Array.from({ length: retries.length }, (_, i) => i + 1), 'each retry is told once')
+    assert.equal(texts.length, retries.length * 2)
+    // A supervisor may die before its agent has come to its first line.
+    assert.ok(counts[id] >= 1 && counts[id] <= retries.length + 1, `task ${id}: ${counts[id]} times, ${retries.length} retries`)
+  }
+  assert.ok(linesOf(d.file('ran')).length > 20, 'some were lost')
 })
 
 test('after a reboot the tasks are tried again', async (t) => {
