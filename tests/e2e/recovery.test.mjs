@@ -3,8 +3,10 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { alive, athanore, kill, makeDir, markedPids, patience, startDaemon, test, until } from './lib/daemon.mjs'
-import { board, commentsOf, crashing, each, inQueue, linesOf, outputOf, random, routes, startedOf, tally } from './lib/scenes.mjs'
+import { alive, athanore, kill, makeDir, markedPids, patience, startDaemon, test, until, writeFiles } from './lib/daemon.mjs'
+import {
+  board, commentsOf, crashing, each, inQueue, ledger, ledgerBoard, linesOf, outputOf, random, routes, startedOf, tally, taskOf,
+} from './lib/scenes.mjs'
 
 // Counts aloud until it is told to go.
 const counting = `#!/bin/sh
@@ -19,8 +21,17 @@ echo "errors too" >&2
 const failing = `#!/bin/sh
 echo "$ATHANORE_TASK_ID" >> ran
 echo "out of $ATHANORE_ATTEMPT"
-exit 3
+exit $((ATHANORE_ATTEMPT + 2))
 `
+
+// Of the run's own supervisor: a pid that is left in a file may be somebody else's by now.
+function isSupervisor(pid) {
+  try {
+    return fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('athanore-supervise')
+  } catch {
+    return false
+  }
+}
 
 const ran = (d) => tally(linesOf(d.file('ran')))
 const go = (d) => fs.writeFileSync(d.file('go'), '')
@@ -87,69 +98,84 @@ for (const when of ['before', 'after']) {
   })
 }
 
-// Two runs that fail: a claim, an assignment, a spawn, comments and a move each.
-const wholeLife = {
-  routes: routes({ options: 'max_retries = 1, dead_letter_queue = "Dead",', backend: 'athanore.json_file("board.json", { user = "bot" })' }),
-  board: board(1),
-  files: { 'agent.sh': failing },
+// Two runs that fail: a claim, a spawn, comments and a move each; an assignment where the backend has users.
+const options = 'max_retries = 1, dead_letter_queue = "Dead",'
+const lives = {
+  'a JSON file': {
+    script: { routes: routes({ options, backend: 'athanore.json_file("board.json", { user = "bot" })' }) },
+    put: (dir, n) => writeFiles(dir, { 'board.json': board(n) }),
+    task: (d) => ({ ...taskOf(d, '1'), queue: d.where()[1] }),
+  },
+  // Which has no atomic claim, and tells the seconds of a comment only.
+  'an adapter in Lua': {
+    script: { routes: routes({ options, backend: 'require("ledger")' }), files: { 'ledger.lua': ledger } },
+    put: (dir, n) => writeFiles(dir, { 'tasks.json': ledgerBoard(n) }),
+    task: (d) => JSON.parse(fs.readFileSync(d.file('tasks.json'), 'utf8'))[0],
+  },
 }
 const comments = [
   'Agent failed: exit code 3.',
   'Retry 1/1: exit code 3. Moving back to source queue for retry.',
-  'Agent failed: exit code 3.',
+  'Agent failed: exit code 4.',
   'Max retries (1) exhausted. Moving to dead-letter queue.',
 ]
 
-async function livesOnce(d) {
-  await d.until(() => inQueue(d, 'Dead') === 1)
-  await d.until(() => d.runs().every((run) => !run.events.length || run.exit))
+async function assertLivedOnce(d, life) {
+  await d.until(() => life.task(d).queue === 'Dead')
+  await d.until(async () => (await d.get('/status')).body.free_slots === 5)
+  await d.stop() // and with it the last steps
   assert.deepEqual(ran(d), { 1: 2 })
-  assert.deepEqual(commentsOf(d, '1'), comments)
-  assert.deepEqual(d.where(), { 1: 'Dead' })
+  assert.deepEqual(life.task(d).comments.map((comment) => comment.text), comments)
   const ended = d.runs().filter((run) => run.exit)
   assert.deepEqual(ended.map((run) => outputOf(run)), [['out of 1'], ['out of 2']])
 }
 
 // The state of a daemon that has been there before, without a task: its files come to be only once.
-async function makeTemplate(t) {
-  const d = await startDaemon(t, { ...wholeLife, board: board(0) })
+async function makeTemplate(t, life) {
+  const dir = makeDir(t)
+  life.put(dir, 0)
+  writeFiles(dir, { 'agent.sh': failing })
+  const d = await startDaemon(t, { dir, ...life.script })
   await d.stop()
-  return d.dir
+  return dir
 }
 
-async function diesAt(t, template, at) {
+async function diesAt(t, life, template, at) {
   const dir = makeDir(t)
   fs.cpSync(template, dir, { recursive: true })
-  const d = await startDaemon(t, { dir, board: wholeLife.board, env: crashing({ at, log: path.join(dir, 'calls') }), ready: false })
+  life.put(dir, 1)
+  const d = await startDaemon(t, { dir, env: crashing({ at, log: path.join(dir, 'sites') }), ready: false })
   const endings = () => d.log.filter((record) => /^run ended/.test(record.message)).length
   await until(() => d.exit || endings() === 2, { timeout: 30000, detail: () => d.report() })
   const died = (await d.stop()) === 'SIGKILL'
   d.options = { ...d.options, env: {}, ready: true }
   try {
     await d.start()
-    await livesOnce(d)
-    await d.stop()
+    await assertLivedOnce(d, life)
   } catch (error) {
-    throw new Error(`after its death at call ${at} (${linesOf(path.join(dir, 'calls')).at(-1)}): ${error.message}`, { cause: error })
+    throw new Error(`after its death at call ${at} (${linesOf(path.join(dir, 'sites')).at(-1)}): ${error.message}`, { cause: error })
   }
   return died
 }
 
-test('a daemon that dies at any of its writes, syncs and renames runs its task as if it had not', { timeout: 400000 * patience }, async (t) => {
-  const template = await makeTemplate(t)
-  const stride = Number(process.env.ATHANORE_TEST_STRIDE ?? (patience > 1 ? 5 : 1))
-  let at = 1
-  let more = true
-  const worker = async () => {
-    while (more) {
-      const mine = at
-      at += stride
-      if (!(await diesAt(t, template, mine))) more = false
+for (const [name, life] of Object.entries(lives)) {
+  test(`a daemon that dies at any of its writes, syncs and renames runs its task as if it had not: ${name}`, { timeout: 400000 * patience }, async (t) => {
+    const template = await makeTemplate(t, life)
+    const stride = Number(process.env.ATHANORE_TEST_STRIDE ?? (patience > 1 ? 5 : 1))
+    let at = 1
+    let more = true
+    const worker = async () => {
+      while (more) {
+        const mine = at
+        at += stride
+        if (!(await diesAt(t, life, template, mine))) more = false
+      }
     }
-  }
-  await Promise.all([worker(), worker(), worker()])
-  assert.ok(at > 40, `only ${at} calls`)
-})
+    await Promise.all([worker(), worker(), worker()])
+    t.diagnostic(`${at - 1} calls`)
+    assert.ok(at > 40, `only ${at} calls`)
+  })
+}
 
 test('thirty deaths at random moments, twenty tasks, each run once', { timeout: 240000 * patience }, async (t) => {
   const d = await startDaemon(t, {
@@ -188,6 +214,52 @@ exit $((ATHANORE_TASK_ID % 2))
   }
   const outputs = d.runs().filter((run) => run.exit).map((run) => outputOf(run))
   assert.deepEqual(outputs, Array.from({ length: 20 }, () => ['begin', 'end']))
+})
+
+// Says so where what another agent on the same task has started is alive.
+const watchful = `#!/bin/sh
+id=$ATHANORE_TASK_ID
+if [ -e "holder-$id" ]; then
+  read -r holder < "holder-$id"
+  state=$(sed 's/.*) //; s/ .*//' "/proc/$holder/stat" 2> /dev/null)
+  case $state in Z|X|'') ;; *) tr '\\0' '\\n' < "/proc/$holder/environ" | grep -qx "ATHANORE_TASK_ID=$id" && echo "$id" >> twice ;; esac
+fi
+echo "$id" >> ran
+setsid sh -c 'echo $$ > "holder-$0"; sleep "$1"; exit 0' "$id" "0.$((id % 5 + 2))" &
+wait
+`
+
+test('daemon and supervisors die in any order: no task is run twice at once, and all end', { timeout: 240000 * patience }, async (t) => {
+  const d = await startDaemon(t, {
+    routes: routes({ options: 'max_retries = 1000,', route: 'success_queue = "Done",' }),
+    board: board(20),
+    files: { 'agent.sh': watchful },
+  })
+  const seed = Number(process.env.ATHANORE_TEST_SEED ?? Date.now() % 100000)
+  const number = random(seed)
+  t.diagnostic(`seed ${seed}`)
+  for (let i = 0; i < 40; i++) {
+    await sleep(number() * 200 * patience)
+    const victims = d.runs().filter((run) => !run.exit && number() < 0.4).map((run) => startedOf(run).pid)
+    const daemonDies = number() < 0.5
+    if (daemonDies && number() < 0.5) await d.kill9()
+    for (const pid of victims) if (pid && alive(pid) && isSupervisor(pid)) kill(pid, 'SIGKILL')
+    if (daemonDies && !d.exit) await d.kill9()
+    if (d.exit) await d.start()
+  }
+  await d.until(() => inQueue(d, 'Done') === 20, { timeout: 60000 })
+  await d.until(async () => (await d.get('/status')).body.free_slots === 5)
+  assert.deepEqual(linesOf(d.file('twice')), [])
+  const counts = ran(d)
+  for (let id = 1; id <= 20; id++) {
+    const texts = commentsOf(d, String(id))
+    const retries = texts.filter((text) => text.startsWith('Retry')).map((text) => Number(/^Retry (\d+)/.exec(text)[1]))
+    assert.deepEqual(retries, Array.from({ length: retries.length }, (_, i) => i + 1), 'each retry is told once')
+    assert.equal(texts.length, retries.length * 2)
+    // A supervisor may die before its agent has come to its first line.
+    assert.ok(counts[id] >= 1 && counts[id] <= retries.length + 1, `task ${id}: ${counts[id]} times, ${retries.length} retries`)
+  }
+  assert.ok(linesOf(d.file('ran')).length > 20, 'some were lost')
 })
 
 test('after a reboot the tasks are tried again', async (t) => {
