@@ -138,6 +138,7 @@ static void moved(struct api_request *request, struct json_object *result)
 
 void api_move_task(struct api_request *request)
 {
+	dispatcher_move_asked(api_request_dispatcher(request), api_request_param(request));
 	api_request_call(request,
 	    &(struct queue_request){.op = QUEUE_MOVE_TASK,
 		.task_id = api_request_param(request),

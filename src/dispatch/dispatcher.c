@@ -146,6 +146,14 @@ bool dispatcher_cancel(struct dispatcher *d, const char *task_id, struct error *
 	return true;
 }
 
+void dispatcher_move_asked(struct dispatcher *d, const char *task_id)
+{
+	struct live *live = live_find(d, task_id);
+
+	if (live != NULL)
+		live->move_asked_until = clock_monotonic() + QUEUE_TIMEOUT;
+}
+
 void dispatcher_note(
     struct dispatcher *d, const char *task_id, const char *type, struct json_object *fields)
 {

@@ -87,6 +87,12 @@ int dispatcher_retry_count(struct dispatcher *dispatcher, const char *task_id);
 void dispatcher_note(struct dispatcher *dispatcher, const char *task_id, const char *type,
     struct json_object *fields);
 
+/*
+ * A move of the task is being asked for through the API: until it is noted, or its time is over,
+ * a task that is elsewhere was not taken from its agent by another hand.
+ */
+void dispatcher_move_asked(struct dispatcher *dispatcher, const char *task_id);
+
 /* Polls the route's queues as soon as it can: something changed. */
 void dispatcher_poke(struct dispatcher *dispatcher);
 

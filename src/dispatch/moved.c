@@ -1,6 +1,7 @@
 /* Ends runs whose task somebody has taken out of the in-progress queue. */
 #include "dispatch/state.h"
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -12,7 +13,8 @@ static void on_looked(void *arg, struct json_object *task, const struct error *e
 	bool gone = err != NULL && err->code == ERROR_NOT_FOUND;
 
 	live->queue_call = NULL;
-	if (live->run->state != RUN_RUNNING || live->cancel != CANCEL_NONE || live->moved_by_agent)
+	if (live->run->state != RUN_RUNNING || live->cancel != CANCEL_NONE ||
+	    live->moved_by_agent || clock_monotonic() < live->move_asked_until)
 		return;
 	if (!gone &&
 	    (err != NULL || queue == NULL || str_equal(queue, live->run->in_progress_queue)))

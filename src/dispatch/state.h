@@ -44,6 +44,7 @@ struct live {
 	bool stored;		  /* it stands in the store */
 	bool has_slot;
 	bool moved_by_agent;
+	double move_asked_until; /* monotonic: a move through the API may be on its way */
 	enum cancel_reason cancel;
 	int spawns; /* supervisors started for it */
 

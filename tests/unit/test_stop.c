@@ -211,6 +211,44 @@ static void test_claim_without_answer(void **state)
 	assert_false(agent_runs());
 }
 
+/* A task that the agent itself is moving was not taken from it; one that nobody asked to move was.
+ */
+static void test_moved_by_agent(void **state)
+{
+	struct fake_task *task = fake_add("1", "Todo");
+
+	(void)state;
+	start("stop_timeout = 60", "cancel_when_moved = true", "sleep 60");
+	wait_until(agent_runs);
+	serve(0.1);
+	dispatcher_move_asked(host.dispatcher, "1");
+	free(task->queue);
+	task->queue = xstrdup("Done");
+	queue_changed(&host.queue->base);
+	serve(0.1);
+	assert_int_equal(calls(QUEUE_ADD_COMMENT), 0);
+	assert_null(run_file("stop.json"));
+	dispatcher_note(host.dispatcher, "1", "moved", NULL);
+	queue_changed(&host.queue->base);
+	serve(0.05);
+	assert_int_equal(count_agents(), 1);
+}
+
+static void test_moved_by_another(void **state)
+{
+	struct fake_task *task = fake_add("1", "Todo");
+
+	(void)state;
+	start("stop_timeout = 60", "cancel_when_moved = true", "sleep 60");
+	wait_until(agent_runs);
+	serve(0.1);
+	free(task->queue);
+	task->queue = xstrdup("Later");
+	queue_changed(&host.queue->base);
+	wait_until(exit_written);
+	assert_stop_reason("{\"reason\":\"moved\"}\n");
+}
+
 static bool run_ended(void)
 {
 	return host.queue->ops[QUEUE_ADD_COMMENT].calls > 0;
@@ -256,6 +294,8 @@ int main(void)
 	    with_host(test_cancel_claim),
 	    with_host(test_claim_without_answer),
 	    with_host(test_late_look),
+	    with_host(test_moved_by_agent),
+	    with_host(test_moved_by_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, forget_path);
