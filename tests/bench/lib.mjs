@@ -15,7 +15,19 @@ export { sleep }
 const folders = []
 const children = new Set()
 
+function hasEnded({ pid }) {
+  try {
+    return / [ZX] /.test(fs.readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return true
+  }
+}
+
+// A daemon that is killed would leave its agents behind: it gets the time to end them.
 process.on('exit', () => {
+  const nothing = new Int32Array(new SharedArrayBuffer(4))
+  for (const child of children) child.kill('SIGTERM')
+  for (let i = 0; i < 200 && ![...children].every(hasEnded); i++) Atomics.wait(nothing, 0, 0, 50)
   for (const child of children) child.kill('SIGKILL')
   for (const dir of folders) fs.rmSync(dir, { recursive: true, force: true, maxRetries: 5 })
 })
