@@ -6,7 +6,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
-const build = path.resolve(root, process.env.BUILD ?? 'build');
+const build = path.resolve(root, process.env.ATHANORE_BUILD ?? 'build');
 
 export const program = path.join(build, 'tests/fixtures/api_host');
 
