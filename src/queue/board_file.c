@@ -67,7 +67,7 @@ void board_file_stat(const char *path, struct board_version *version)
 {
 	struct stat st;
 
-	if (stat(path, &st) == 0)
+	if (lstat(path, &st) == 0)
 		from_stat(&st, version);
 	else
 		*version = (struct board_version){0};
@@ -149,7 +149,7 @@ static bool read_file(
     const char *path, char **text, struct board_version *version, struct error *err)
 {
 	/* O_NONBLOCK: a pipe of that name must not hold up the storage thread. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
 	bool ok;
 
 	*text = NULL;
@@ -161,6 +161,12 @@ static bool read_file(
 		int errnum = errno;
 
 		board_file_stat(path, version);
+		if (errnum == ELOOP)
+			return error_set(err, ERROR_UNAVAILABLE,
+			    "the board %s has become a link; restart to use what it points to, or "
+			    "put the file "
+			    "back",
+			    path);
 		return error_set_errno(
 		    err, ERROR_UNAVAILABLE, errnum, "cannot open the board %s", path);
 	}

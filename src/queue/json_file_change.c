@@ -12,7 +12,7 @@
 
 /* A program that reads and writes a board takes less than this. */
 #define REMEMBER_SECONDS 5.0
-#define REMEMBER_MAX 4096
+#define REMEMBER_BYTES ((size_t)32 << 20)
 
 static char *text_of(const struct board_task *task)
 {
@@ -45,6 +45,8 @@ void json_change_end(struct json_change *change, const struct board_task *task)
 	change->id = id_of(task);
 	change->queue_after = xstrdup(board_queue_name(board_task_queue(task)));
 	change->text_after = text_of(task);
+	change->size = sizeof(*change) + strlen(change->text_after) +
+		       (change->text_before != NULL ? strlen(change->text_before) : 0);
 }
 
 struct json_change *json_change_of_queue(enum queue_op op, const char *before, const char *after)
@@ -52,6 +54,7 @@ struct json_change *json_change_of_queue(enum queue_op op, const char *before, c
 	struct json_change *change = xcalloc(1, sizeof(*change));
 
 	change->op = op;
+	change->size = sizeof(*change);
 	change->queue_before = xstrdup(before);
 	change->queue_after = xstrdup(after);
 	return change;
@@ -71,8 +74,8 @@ void json_change_free(struct json_change *change)
 
 static void drop(struct json_file *jf, struct json_change *change)
 {
+	jf->changes_size -= change->size;
 	TAILQ_REMOVE(&jf->changes, change, next);
-	jf->change_count--;
 	json_change_free(change);
 }
 
@@ -95,11 +98,11 @@ void json_file_remember(struct json_file *jf, struct json_op_list *batch)
 		op->change->at = now;
 		op->change->written = jf->writes;
 		TAILQ_INSERT_TAIL(&jf->changes, op->change, next);
-		jf->change_count++;
+		jf->changes_size += op->change->size;
 		op->change = NULL;
 	}
 	while ((change = TAILQ_FIRST(&jf->changes)) != NULL &&
-	       (jf->change_count > REMEMBER_MAX || now - change->at > REMEMBER_SECONDS))
+	       (jf->changes_size > REMEMBER_BYTES || now - change->at > REMEMBER_SECONDS))
 		drop(jf, change);
 }
 
@@ -192,7 +195,8 @@ static bool is_undone(const struct json_file *jf, const struct json_change *chan
 	return task_is(jf->board, change->id, change->queue_before, change->text_before);
 }
 
-static bool redo_create(struct json_change *change, struct board_queue *queue, struct span text)
+static bool redo_create(
+    struct json_file *jf, struct json_change *change, struct board_queue *queue, struct span text)
 {
 	struct board_task *added = board_edit_insert(queue, text);
 	char *id;
@@ -208,20 +212,22 @@ static bool redo_create(struct json_change *change, struct board_queue *queue, s
 	free(change->id);
 	free(change->queue_after);
 	free(change->text_after);
+	jf->changes_size -= change->size;
 	json_change_end(change, added);
+	jf->changes_size += change->size;
 	return true;
 }
 
-static bool redo_task(struct board *board, struct json_change *change)
+static bool redo_task(struct json_file *jf, struct json_change *change)
 {
-	struct board_queue *queue = board_queue_find(board, change->queue_after);
-	struct board_task *task = board_task_find(board, change->id);
+	struct board_queue *queue = board_queue_find(jf->board, change->queue_after);
+	struct board_task *task = board_task_find(jf->board, change->id);
 	struct span text = {change->text_after, strlen(change->text_after)};
 
 	if (queue == NULL)
 		return false;
 	if (change->queue_before == NULL)
-		return redo_create(change, queue, text);
+		return redo_create(jf, change, queue, text);
 	if (strcmp(change->text_before, change->text_after) != 0)
 		board_edit_set_text(task, text);
 	if (board_task_queue(task) != queue)
@@ -276,8 +282,7 @@ bool json_file_redo(struct json_file *jf)
 		if (now - change->at > REMEMBER_SECONDS || change->written <= seen ||
 		    !is_undone(jf, change))
 			continue;
-		done = change->id != NULL ? redo_task(jf->board, change)
-					  : redo_queue(jf->board, change);
+		done = change->id != NULL ? redo_task(jf, change) : redo_queue(jf->board, change);
 		log_with(done ? LOG_INFO : LOG_WARN,
 		    (const char *const[]){"task_id", change->id, NULL},
 		    done ? "%s: %s was undone by a program that wrote an older version of the "

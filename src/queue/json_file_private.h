@@ -21,6 +21,7 @@ struct json_change {
 	/* The queue of the task, or the name of the queue; NULL: there was none. */
 	char *queue_before, *queue_after;
 	char *text_before, *text_after; /* of the task; NULL: there was none */
+	size_t size;
 };
 
 TAILQ_HEAD(json_change_list, json_change);
@@ -68,7 +69,7 @@ struct json_file {
 	struct json_op_list waiting;
 	struct json_op_list batch; /* applied to the board, on their way to the disk */
 	struct json_change_list changes;
-	size_t change_count;
+	size_t changes_size;
 	unsigned long writes;
 	double outside_at;	/* when another hand's work was last taken over */
 	double owed_at;		/* when to try once more to redo what others undid; 0: never */

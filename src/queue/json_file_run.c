@@ -83,7 +83,8 @@ static void read_ok(struct json_file *jf, struct job *job)
 	jf->redo = false;
 	jf->loaded = true;
 	jf->digest = job->version.digest;
-	json_file_mended(jf);
+	if (!jf->locked_out)
+		json_file_mended(jf);
 }
 
 static void read_run(void *arg)

@@ -98,6 +98,8 @@ void json_file_watch(struct json_file *jf)
 		json_file_check(jf);
 	} else {
 		jf->locked_out = true;
+		err.code =
+		    ERROR_UNAVAILABLE; /* to callers it is a board like any that cannot be used */
 		json_file_broke(jf, &err);
 		unwatch(jf);
 	}

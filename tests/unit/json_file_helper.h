@@ -246,6 +246,26 @@ static inline size_t count_files(struct fixture *f, const char *part)
 	return n;
 }
 
+/* The text of one file in the board's folder with `part` in its name; freed by the caller. */
+static inline char *read_file_named(struct fixture *f, const char *part)
+{
+	DIR *dir = opendir(f->dir);
+	struct dirent *entry;
+	char *path, *text = NULL;
+
+	assert_non_null(dir);
+	while (text == NULL && (entry = readdir(dir)) != NULL) {
+		if (strstr(entry->d_name, part) == NULL)
+			continue;
+		path = fs_join(f->dir, entry->d_name);
+		text = read_text(path);
+		free(path);
+	}
+	closedir(dir);
+	assert_non_null(text);
+	return text;
+}
+
 #define WAIT_FOR(f, condition)                                               \
 	do {                                                                 \
 		double wait_end = clock_monotonic() + DEADLINE;              \

@@ -211,6 +211,16 @@ static void test_move_compact(void **state)
 	board_free(board);
 }
 
+static void test_move_first(void **state)
+{
+	struct board *board = parse("{\"queues\":{\"A\":[{\"id\":1}, {\"id\":2}],\"B\":[ ]}}");
+
+	(void)state;
+	board_edit_move(board_task_find(board, "1"), board_queue_find(board, "B"));
+	assert_text(board, "{\"queues\":{\"A\":[{\"id\":2}],\"B\":[{\"id\":1}]}}");
+	board_free(board);
+}
+
 static void test_update_keeps_the_rest(void **state)
 {
 	struct board *board = parse(
@@ -459,6 +469,7 @@ int main(void)
 	    cmocka_unit_test(test_task_json),
 	    cmocka_unit_test(test_move),
 	    cmocka_unit_test(test_move_compact),
+	    cmocka_unit_test(test_move_first),
 	    cmocka_unit_test(test_update_keeps_the_rest),
 	    cmocka_unit_test(test_update_same_value),
 	    cmocka_unit_test(test_refused),

@@ -1,12 +1,5 @@
-/* The json_file queue: its operations, and what it does when the board is broken or gone. */
+/* The json_file queue: its operations, and the changes it sees. */
 #include "json_file_helper.h"
-
-#include <linux/fs.h>
-#include <signal.h>
-#include <sys/ioctl.h>
-#include <sys/mount.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 
 #define BOARD                                                                                    \
 	"{\n  \"queues\": {\n    \"Todo\": [\n      {\"id\": \"1\", \"name\": \"Fix\", \"x\": "  \
@@ -252,193 +245,6 @@ static void test_seen_at_once(void **state)
 	fixture_free(&f);
 }
 
-static void test_broken(void **state)
-{
-	struct fixture f;
-
-	(void)state;
-	fixture_init(&f, BOARD);
-	assert_in_queue(&f, "1", "Todo");
-	write_text(f.path, "{\n  \"queues\": {,}\n}");
-	WAIT_FOR(&f, queue_fault(f.queue) != NULL);
-	assert_non_null(strstr(queue_fault(f.queue)->message, "line 2, column 14"));
-	assert_non_null(strstr(queue_fault(f.queue)->message, f.path));
-	FAIL(&f, ERROR_UNAVAILABLE, "line 2, column 14", .op = QUEUE_GET_TASK, .task_id = "1");
-	FAIL(&f, ERROR_UNAVAILABLE, "line 2, column 14", .op = QUEUE_CLAIM_TASK, .task_id = "1",
-	    .from_queue = "Todo", .target_queue = "Doing");
-	assert_board(&f, "{\n  \"queues\": {,}\n}");
-	f.changes = 0;
-	write_text(f.path, BOARD);
-	WAIT_FOR(&f, queue_fault(f.queue) == NULL && f.changes > 0);
-	assert_true(claim(&f, "1", "Todo", "Doing"));
-	fixture_free(&f);
-}
-
-static void test_missing(void **state)
-{
-	struct fixture f;
-
-	(void)state;
-	fixture_init(&f, NULL);
-	WAIT_FOR(&f, queue_fault(f.queue) != NULL);
-	assert_non_null(strstr(queue_fault(f.queue)->message, "the smallest is {\"queues\": {}}"));
-	write_text(f.path, BOARD);
-	WAIT_FOR(&f, queue_fault(f.queue) == NULL);
-	assert_true(claim(&f, "1", "Todo", "Doing"));
-	assert_int_equal(unlink(f.path), 0);
-	FAIL(&f, ERROR_UNAVAILABLE, "there is no board", .op = QUEUE_GET_TASK, .task_id = "1");
-	write_text(f.path, BOARD);
-	/* Who takes the board away and puts an older one there means to. */
-	assert_in_queue(&f, "1", "Todo");
-	fixture_free(&f);
-}
-
-/* An editor that writes in place empties the board first: changes wait for it. */
-static void test_waits_for_writer(void **state)
-{
-	struct fixture f;
-	struct answer answer;
-
-	(void)state;
-	fixture_init(&f, BOARD);
-	assert_in_queue(&f, "1", "Todo");
-	write_in_place(f.path, "");
-	begin(&f,
-	    &(struct queue_request){.op = QUEUE_CLAIM_TASK,
-		.task_id = "1",
-		.from_queue = "Todo",
-		.target_queue = "Doing"},
-	    &answer);
-	for (double end = clock_monotonic() + 0.1; clock_monotonic() < end;)
-		turn(&f, 0.01);
-	assert_false(answer.done);
-	assert_null(queue_fault(f.queue));
-	write_in_place(f.path, BOARD);
-	finish(&f, &answer);
-	assert_true(json_object_get_boolean(answer.result));
-	answer_clear(&answer);
-	assert_null(queue_fault(f.queue));
-	fixture_free(&f);
-}
-
-static void test_folder_replaced(void **state)
-{
-	struct fixture f;
-	char *aside, *path;
-
-	(void)state;
-	fixture_init(&f, BOARD);
-	assert_in_queue(&f, "1", "Todo");
-	aside = xasprintf("%s.aside", f.dir);
-	assert_int_equal(rename(f.dir, aside), 0);
-	WAIT_FOR(&f, queue_fault(f.queue) != NULL);
-	assert_int_equal(mkdir(f.dir, 0700), 0);
-	write_text(f.path, BOARD);
-	WAIT_FOR(&f, queue_fault(f.queue) == NULL);
-	assert_true(claim(&f, "1", "Todo", "Doing"));
-	path = xasprintf("%s/board.json", aside);
-	free(f.path);
-	f.path = path;
-	assert_board(&f, BOARD);
-	assert_true(fs_remove_tree(aside, NULL));
-	free(aside);
-	fixture_free(&f);
-}
-
-/* Limits of the process stand in for a full disk: writes past 100 bytes fail with EFBIG. */
-static void test_write_fails(void **state)
-{
-	struct rlimit old, small = {100, RLIM_INFINITY};
-	struct fixture f;
-
-	(void)state;
-	fixture_init(&f, BOARD);
-	signal(SIGXFSZ, SIG_IGN);
-	assert_in_queue(&f, "1", "Todo");
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
-	small.rlim_max = old.rlim_max;
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-	FAIL(&f, ERROR_UNAVAILABLE, strerror(EFBIG), .op = QUEUE_CLAIM_TASK, .task_id = "1",
-	    .from_queue = "Todo", .target_queue = "Doing");
-	assert_non_null(queue_fault(f.queue));
-	assert_non_null(strstr(queue_fault(f.queue)->message, f.path));
-	assert_in_queue(&f, "1", "Todo");
-	assert_int_equal(count_files(&f, ".athanore-"), 0);
-	assert_board(&f, BOARD);
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
-	assert_true(claim(&f, "1", "Todo", "Doing"));
-	assert_null(queue_fault(f.queue));
-	fixture_free(&f);
-}
-
-static void test_full_disk(void **state)
-{
-	char base[] = "/tmp/athanore-tmpfs-XXXXXX";
-	struct fixture f;
-	char *filler;
-	int fd;
-
-	(void)state;
-	assert_non_null(mkdtemp(base));
-	if (mount("none", base, "tmpfs", 0, "size=256k") == -1) {
-		rmdir(base);
-		skip();
-	}
-	fixture_init_in(&f, base, BOARD);
-	assert_in_queue(&f, "1", "Todo");
-	filler = xasprintf("%s/filler", base);
-	fd = open(filler, O_WRONLY | O_CREAT, 0600);
-	while (write(fd, base, sizeof(base)) > 0)
-		;
-	close(fd);
-	FAIL(&f, ERROR_UNAVAILABLE, strerror(ENOSPC), .op = QUEUE_CLAIM_TASK, .task_id = "1",
-	    .from_queue = "Todo", .target_queue = "Doing");
-	assert_in_queue(&f, "1", "Todo");
-	assert_int_equal(unlink(filler), 0);
-	assert_true(claim(&f, "1", "Todo", "Doing"));
-	free(filler);
-	fixture_free(&f);
-	assert_int_equal(umount(base), 0);
-	assert_int_equal(rmdir(base), 0);
-}
-
-/* For root only the immutable flag makes a folder read-only. */
-static bool set_read_only(const char *dir, bool on)
-{
-	int fd, flags;
-	bool ok;
-
-	if (geteuid() != 0)
-		return chmod(dir, on ? 0500 : 0700) == 0;
-	fd = open(dir, O_RDONLY | O_DIRECTORY);
-	ok = fd != -1 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0;
-	flags = on ? flags | FS_IMMUTABLE_FL : flags & ~FS_IMMUTABLE_FL;
-	ok = ok && ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0;
-	close(fd);
-	return ok;
-}
-
-static void test_read_only_folder(void **state)
-{
-	struct fixture f;
-
-	(void)state;
-	fixture_init(&f, BOARD);
-	assert_in_queue(&f, "1", "Todo");
-	if (!set_read_only(f.dir, true)) {
-		fixture_free(&f);
-		skip();
-	}
-	FAIL(&f, ERROR_UNAVAILABLE, "cannot write the board", .op = QUEUE_CLAIM_TASK,
-	    .task_id = "1", .from_queue = "Todo", .target_queue = "Doing");
-	assert_in_queue(&f, "1", "Todo");
-	assert_non_null(queue_fault(f.queue));
-	assert_true(set_read_only(f.dir, false));
-	assert_true(claim(&f, "1", "Todo", "Doing"));
-	assert_null(queue_fault(f.queue));
-	fixture_free(&f);
-}
-
 static void test_refused_task_writes_nothing(void **state)
 {
 	static const char board[] = "{\"queues\":{\"A\":[{\"id\":1,\"k\":1,\"k\":2}],\"B\":[]}}";
@@ -452,33 +258,6 @@ static void test_refused_task_writes_nothing(void **state)
 	assert_board(&f, board);
 	assert_true(claim(&f, "1", "A", "B"));
 	assert_board(&f, "{\"queues\":{\"A\":[],\"B\":[{\"id\":1,\"k\":1,\"k\":2}]}}");
-	fixture_free(&f);
-}
-
-/* What a killed daemon left behind: its own new file goes, a version it had replaced stays. */
-static void test_recovers(void **state)
-{
-	struct fixture f;
-	struct stat st;
-	char *ours, *theirs, *board;
-
-	(void)state;
-	fixture_init(&f, BOARD);
-	queue_free(f.queue);
-	board = xasprintf("%s/.board.json.athanore-tmp", f.dir);
-	write_text(board, "{");
-	assert_int_equal(stat(board, &st), 0);
-	ours = xasprintf("%s/.board.json.athanore-new-%ju", f.dir, (uintmax_t)st.st_ino);
-	assert_int_equal(rename(board, ours), 0);
-	theirs = xasprintf("%s/.board.json.athanore-new-1", f.dir);
-	write_text(theirs, "{\"queues\":{\"mine\":[]}}");
-	fixture_open(&f, NULL);
-	assert_in_queue(&f, "1", "Todo");
-	assert_int_equal(count_files(&f, ".athanore-"), 0);
-	assert_int_equal(count_files(&f, "board.json.conflict-"), 1);
-	free(board);
-	free(ours);
-	free(theirs);
 	fixture_free(&f);
 }
 
@@ -538,15 +317,7 @@ int main(void)
 	    cmocka_unit_test(test_lock),
 	    cmocka_unit_test(test_symlink),
 	    cmocka_unit_test(test_seen_at_once),
-	    cmocka_unit_test(test_broken),
-	    cmocka_unit_test(test_missing),
-	    cmocka_unit_test(test_waits_for_writer),
-	    cmocka_unit_test(test_folder_replaced),
-	    cmocka_unit_test(test_write_fails),
-	    cmocka_unit_test(test_full_disk),
-	    cmocka_unit_test(test_read_only_folder),
 	    cmocka_unit_test(test_refused_task_writes_nothing),
-	    cmocka_unit_test(test_recovers),
 	    cmocka_unit_test(test_cancel),
 	    cmocka_unit_test(test_free_answers_all),
 	};
