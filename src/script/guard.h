@@ -8,7 +8,7 @@
  * The CPU deadline of one entry into Lua. A signal timer runs while Lua does;
  * only past the deadline is a hook set, on the coroutine that runs: a permanent hook would
  * halve the speed of every script. From then on every instruction is stopped, so that
- * no pcall() survives it.
+ * no pcall() survives it. The signal is SIGRTMIN + 1: the loop's thread must not block it.
  *
  * Cannot be stopped: a finalizer (__gc) that loops, a message handler of xpcall that loops inside a
  * sort comparator or the like, one long C function (pattern matching that backtracks).

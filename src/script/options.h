@@ -38,6 +38,7 @@ struct option {
 	size_t offset;
 	double min, max;	    /* of numbers */
 	const char *const *choices; /* NULL-terminated */
+	const char *example;	    /* of a required one's value */
 };
 
 extern const struct option dispatcher_options[];

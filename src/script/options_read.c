@@ -247,8 +247,9 @@ static bool read_option(
 	if (!ok) {
 		if ((option->flags & OPTION_REQUIRED) == 0)
 			return true;
-		problems_add(target->problems, target->file, target->line, "%s is missing in %s",
-		    option->name, target->what);
+		problems_add(target->problems, target->file, target->line,
+		    "%s is missing in %s: for example %s = %s", option->name, target->what,
+		    option->name, option->example);
 		return false;
 	}
 	if (reading.slot == NULL && option->type != OPTION_FUNCTION && option->type != OPTION_LUA)

@@ -126,6 +126,11 @@ static void test_memory(void **state)
 	expect_error(
 	    "local s = 'x' while true do s = s .. s end", "routes.lua:4: not enough memory");
 	expect_prompt("local ok, e = pcall(string.rep, 'x', 1e9) return e", "not enough memory");
+	/* The sum counts, not only the single piece. */
+	expect_prompt("local t = {} local ok = pcall(function() for i = 1, 200000 do "
+		      "t[i] = ('x'):rep(1000) .. i end end) "
+		      "return tostring(ok) .. tostring(collectgarbage('count') < 16 * 1024 + 1)",
+	    "falsetrue");
 	expect_error("local t = {} for i = 1, 1e9 do t[i] = coroutine.create(print) end",
 	    "routes.lua:4: not enough memory");
 	vm_set_memory_limit(0);

@@ -165,7 +165,8 @@ static void test_all_options(void **state)
 static void test_dispatcher_mistakes(void **state)
 {
 	(void)state;
-	expect_dispatcher("command = 'a'", "2: queue_backend is missing in dispatcher\n");
+	expect_dispatcher("command = 'a'", "2: queue_backend is missing in dispatcher: for example "
+					   "queue_backend = athanore.json_file(\"board.json\")\n");
 	expect_dispatcher(BACKEND,
 	    "3: command is missing: set it on the route or on the dispatcher, or give "
 	    "the route an agent\n");
@@ -241,9 +242,11 @@ static void test_route_mistakes(void **state)
 {
 	(void)state;
 	expect_route("que_name = 'Todo', " PROMPT,
-	    "3: queue_name is missing in route\n"
+	    "3: queue_name is missing in route: for example queue_name = \"Todo\"\n"
 	    "3: unknown option 'que_name' of route; did you mean 'queue_name'?\n");
-	expect_route("queue_name = 'Todo'", "3: prompt is missing in route\n");
+	expect_route("queue_name = 'Todo'",
+	    "3: prompt is missing in route: for example prompt = function(task_id, task_name) "
+	    "return \"Work on \" .. task_name end\n");
 	expect_route(
 	    "queue_name = 'Todo', prompt = 'Do %s'", "3: prompt must be a function, got string\n");
 	expect_route("queue_name = 'Todo', timeout = '5', when = true, args = 'x', " PROMPT,
@@ -320,9 +323,11 @@ static void test_script_mistakes(void **state)
 	expect_problems(HEAD "local d = athanore.dispatcher { poll_interval = 'x' }\n"
 			     "d:route { queue_name = 5 }\nlocal y = nil + 1",
 	    "2: poll_interval must be a number of seconds, got string\n"
-	    "2: queue_backend is missing in dispatcher\n"
+	    "2: queue_backend is missing in dispatcher: for example queue_backend = "
+	    "athanore.json_file(\"board.json\")\n"
 	    "3: queue_name must be a string, got number\n"
-	    "3: prompt is missing in route\n"
+	    "3: prompt is missing in route: for example prompt = function(task_id, task_name) "
+	    "return \"Work on \" .. task_name end\n"
 	    "4: attempt to perform arithmetic on a nil value\n");
 	expect_problems(HEAD "local d = athanore.dispatcher { command = 'a', " BACKEND " }\n"
 			     "d.route { queue_name = 'A' }",
