@@ -143,14 +143,12 @@ static void warn_of_task(const struct board_task *task, size_t index, const char
 {
 	if (task->id.data != NULL)
 		log_warn("%s: the id %.*s stands twice: the second, item %zu of the queue \"%s\", "
-			 "is left "
-			 "alone; give it an id of its own",
+			 "is left alone; give it an id of its own",
 		    name, (int)(task->id.len > 100 ? 100 : task->id.len), task->id.data, index,
 		    task->queue->name);
 	else
-		log_warn(
-		    "%s: item %zu of the queue \"%s\" is no task with an \"id\" (a string or an "
-		    "integer) and is left alone",
+		log_warn("%s: item %zu of the queue \"%s\" is no task with an \"id\" (a string or "
+			 "an integer) and is left alone",
 		    name, index, task->queue->name);
 }
 
@@ -178,8 +176,7 @@ void board_index_all(struct board *board, const char *name)
 			warnings = index_queue(board, queue, name, warnings);
 		else
 			log_warn("%s: a queue named \"%s\" is left alone: the name stands twice, "
-				 "and the "
-				 "last one counts, or has a NUL in it",
+				 "and the last one counts, or has a NUL in it",
 			    name, queue->name);
 	}
 	if (warnings > MAX_WARNINGS)

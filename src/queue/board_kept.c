@@ -99,9 +99,8 @@ static char *keep_written(struct board_file *file, struct board_kept *kept)
 
 static void say_kept(const struct board_file *file, const char *path, const char *why)
 {
-	log_error(
-	    "%s: a program that had it open wrote into a version that was replaced meanwhile; %s, "
-	    "so that it is kept as %s: see what of it is missing on the board",
+	log_error("%s: a program that had it open wrote into a version that was replaced "
+		  "meanwhile; %s, so that it is kept as %s: see what of it is missing on the board",
 	    file->path, why, path);
 }
 
@@ -215,8 +214,7 @@ static void recover_one(struct board_file *file, const char *kind)
 			char *beside = board_kept_beside(file, path);
 
 			log_warn("%s: a daemon that was killed left another version of it behind, "
-				 "which is kept "
-				 "as %s: see what of it is missing on the board",
+				 "which is kept as %s: see what of it is missing on the board",
 			    file->path, beside);
 			free(beside);
 		}

@@ -229,8 +229,7 @@ static void take_back(struct board_file *file, char *new_path, const struct boar
 		char *beside = board_kept_beside(file, new_path);
 
 		log_error("%s was changed several times while it was written; one of the versions "
-			  "is kept "
-			  "as %s: see what of it is missing on the board",
+			  "is kept as %s: see what of it is missing on the board",
 		    file->path, beside);
 		free(beside);
 	}
@@ -317,8 +316,7 @@ enum board_write board_file_write(struct board_file *file, const struct board *b
 	if (result == BOARD_FAILED)
 		error_set_errno(err, ERROR_UNAVAILABLE, errno,
 		    "cannot write the board %s; nothing of this change was kept, try again once "
-		    "that is "
-		    "mended",
+		    "that is mended",
 		    file->path);
 	return result;
 }

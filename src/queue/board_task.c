@@ -35,8 +35,7 @@ static bool check_field(const char *key, struct json_object *value, struct error
 	if (field == NULL)
 		return error_set(err, ERROR_INVALID,
 		    "a task has no field \"%.100s\" that can be set; there are name, description, "
-		    "labels "
-		    "and assignees",
+		    "labels and assignees",
 		    key);
 	if (value == NULL && field->required)
 		return error_set(err, ERROR_INVALID, "\"%s\" of a task cannot be null", key);

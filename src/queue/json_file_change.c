@@ -286,11 +286,9 @@ bool json_file_redo(struct json_file *jf)
 		log_with(done ? LOG_INFO : LOG_WARN,
 		    (const char *const[]){"task_id", change->id, NULL},
 		    done ? "%s: %s was undone by a program that wrote an older version of the "
-			   "board; it is "
-			   "done again"
+			   "board; it is done again"
 			 : "%s: %s was undone by a program that wrote an older version of the "
-			   "board, and "
-			   "cannot be done again",
+			   "board, and cannot be done again",
 		    jf->path, queue_op_name(change->op));
 		if (done) {
 			change->at = now;

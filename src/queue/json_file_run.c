@@ -124,15 +124,13 @@ static void settle_late(struct json_file *jf, bool merged)
 	if (jf->late.kept == NULL)
 		return;
 	if (merged) {
-		log_info(
-		    "%s: what a program wrote into a version that was replaced meanwhile is on the "
-		    "board now",
+		log_info("%s: what a program wrote into a version that was replaced meanwhile is "
+			 "on the board now",
 		    jf->path);
 		board_file_merged(jf->file, &jf->late);
 	} else {
 		log_error("%s: what a program wrote into a version that was replaced meanwhile is "
-			  "kept as "
-			  "%s: see what of it is missing on the board",
+			  "kept as %s: see what of it is missing on the board",
 		    jf->path, jf->late.kept);
 	}
 	free(jf->late.kept);

@@ -24,8 +24,7 @@ bool json_file_lock(struct json_file *jf, struct error *err)
 	if (fd == -1 && why.code == ERROR_CONFLICT && holder > 0)
 		error_set(err, ERROR_CONFLICT,
 		    "the board %s is in use by another athanore, process %ld: end that one, or "
-		    "name "
-		    "another board",
+		    "name another board",
 		    jf->path, (long)holder);
 	else if (fd == -1)
 		error_set(

@@ -139,6 +139,15 @@ test('a change that could not keep a task is refused, and the task can be moved'
   assertKept(readBoard(d), [twice, beyond])
 })
 
+test('what a change would not keep is still run, and goes to Done as it is', async (t) => {
+  const twice = '{"id": "twice", "name": "n", "k": 1, "k": 2}'
+  const beyond = '{"id": "beyond", "name": "n", "n": 123456789012345678901234567890}'
+  const d = await startDaemon(t, { routes: script(), board: `{"queues": {"Todo": [${twice}, ${beyond}], "Doing": [], "Done": []}}` })
+  await d.until(() => d.board().queues.Done.length === 2)
+  assert.equal(readBoard(d).includes(twice) && readBoard(d).includes(beyond), true, readBoard(d))
+  assertEachRanOnce(d, ['twice', 'beyond'])
+})
+
 // What each layout makes of a comment and a new task: the file's own way goes on.
 test('new tasks and comments are laid out as their neighbours are', async (t) => {
   const board = { queues: { Todo: [{ id: 1, name: 'a', comments: [] }], Doing: [], Done: [] } }
