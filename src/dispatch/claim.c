@@ -91,8 +91,8 @@ static struct json_object *make_options(
 	return options;
 }
 
-/* Nothing is claimed that is not on record. A full disk is no fault of the task, which is tried again
- * with the next poll. */
+/* Nothing is claimed that is not on record. A full disk is no fault of the task, which is tried
+ * again with the next poll. */
 static void not_stored(struct live *live, const struct error *err)
 {
 	struct dispatcher *d = live->d;
@@ -103,8 +103,8 @@ static void not_stored(struct live *live, const struct error *err)
 		return;
 	}
 	live_store_result(d, err);
-	holds_set(&d->holds, live->run->task_id, clock_monotonic() + state->route->poll_interval,
-	    false);
+	holds_set(
+	    &d->holds, live->run->task_id, clock_monotonic() + state->route->poll_interval, false);
 	state->behind = true;
 }
 
