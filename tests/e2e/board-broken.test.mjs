@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
-import { startDaemon, test } from './lib/daemon.mjs'
+import path from 'node:path'
+import { buildDir, makeDir, startDaemon, test, writeFiles } from './lib/daemon.mjs'
 import { assertEachRanOnce, assertUnavailable, fault, readBoard, runsByTask, script, tasks, waitingAgent } from './lib/boards.mjs'
 
 const goodBoard = () => ({ queues: { Todo: [], Doing: [], Done: [], Other: tasks(1, 3) } })
@@ -136,4 +137,32 @@ test('a folder or a pipe in the place of the board holds up nothing', async (t) 
   fs.rmSync(d.file('board.json'))
   fs.writeFileSync(d.file('board.json'), JSON.stringify(goodBoard()))
   await d.until(async () => (await d.get('/tasks/1')).status === 200)
+})
+
+const isRoot = process.getuid() === 0
+
+// A file's mode is nothing to root: the daemon runs as somebody else, from a copy that he can reach.
+async function startAsNobody(t, options) {
+  const dir = makeDir(t)
+  const nobody = 65534
+  for (const name of ['athanore', 'athanore-supervise']) fs.copyFileSync(path.join(buildDir, name), path.join(dir, name))
+  writeFiles(dir, { 'as-nobody': `#!/bin/sh\nexec setpriv --reuid=${nobody} --regid=${nobody} --clear-groups ./athanore "$@"\n` })
+  writeFiles(dir, { 'routes.lua': options.routes, 'board.json': options.board })
+  for (const name of ['.', ...fs.readdirSync(dir)]) fs.chownSync(path.join(dir, name), nobody, nobody)
+  return startDaemon(t, { dir, command: path.join(dir, 'as-nobody') })
+}
+
+test('a board that may not be read is named, and taken up again once it may', async (t) => {
+  const options = { routes: script({ poll_interval: 1 }), board: goodBoard() }
+  const d = await (isRoot ? startAsNobody(t, options) : startDaemon(t, options))
+  assert.equal((await d.get('/tasks/1')).status, 200)
+  const text = readBoard(d)
+  fs.chmodSync(d.file('board.json'), 0)
+  await d.until(async () => /Permission denied/.test(await fault(d)))
+  await assertAllRefused(d, /Permission denied/)
+  if (isRoot) assert.equal(readBoard(d), text)
+  fs.chmodSync(d.file('board.json'), 0o644)
+  await d.until(async () => (await fault(d)) === null)
+  assert.equal((await d.post('/tasks/1/move', { target_queue: 'Todo' })).status, 200)
+  await d.until(() => d.where()['1'] === 'Done')
 })
