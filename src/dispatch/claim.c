@@ -106,6 +106,7 @@ static void on_inserted(void *arg, bool ok, const struct error *err)
 	free(d->store_error);
 	d->store_error = NULL;
 	live->stored = true;
+	history_tell(live, false);
 	claim_move(live);
 }
 
@@ -242,6 +243,7 @@ static void claimed(struct live *live)
 	holds_forget(&d->holds, live->run->task_id);
 	live->failures = 0;
 	live_log(live, LOG_INFO, "claimed \"%s\"", live->run->task_name);
+	journal_run(live, "claimed", NULL);
 	if (d->user_known || !queue_supports(d->queue, QUEUE_AUTHENTICATED_USER)) {
 		assign(live);
 		return;

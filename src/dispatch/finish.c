@@ -42,8 +42,11 @@ static void on_done(struct live *live)
 		if (backoff > 0)
 			until = now + backoff;
 		holds_set(&d->holds, live->run->task_id, until, true);
+		journal_run(live, "retried", NULL);
 		state->behind = true;
 	}
+	journal_run(live, "done",
+	    (const char *const[]){"outcome", run_outcome_name(live->run->outcome), NULL});
 	live_log(live, LOG_INFO, "run ended: %s%s%s", run_outcome_name(live->run->outcome),
 	    live->run->error != NULL ? ": " : "", live->run->error != NULL ? live->run->error : "");
 	live_retire(live);

@@ -221,6 +221,7 @@ static void spawn(struct live *live)
 	live_set_state(live, RUN_RUNNING);
 	store_update_run(live->d->store, live->run, NULL, NULL);
 	live_log(live, LOG_INFO, "agent started");
+	journal_run(live, "started", NULL);
 }
 
 static void on_folder(void *arg, const struct error *err)
@@ -230,6 +231,7 @@ static void on_folder(void *arg, const struct error *err)
 	live->folder_busy = false;
 	if (live_frozen(live))
 		return;
+	history_tell(live, false);
 	if (err != NULL)
 		end_with(live, "spawn_failed", err->message);
 	else if (live->cancel != CANCEL_NONE)
