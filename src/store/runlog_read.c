@@ -248,12 +248,13 @@ int64_t runlog_size(int fd)
 	return fstat(fd, &st) == 0 ? (int64_t)st.st_size : 0;
 }
 
+/* Before the first record that is kept there may be a hole, which reads as zeros. */
 bool runlog_is_border(int fd, int64_t offset)
 {
 	char before;
 
 	return offset == 0 || offset == runlog_size(fd) ||
-	       (pread(fd, &before, 1, offset - 1) == 1 && before == '\n');
+	       (pread(fd, &before, 1, offset - 1) == 1 && (before == '\n' || before == '\0'));
 }
 
 int64_t runlog_first(int fd)
@@ -261,8 +262,11 @@ int64_t runlog_first(int fd)
 	off_t at = lseek(fd, 0, SEEK_DATA);
 	size_t zeros, len;
 
-	if (at <= 0) /* no hole, or a file system without holes */
-		return at == -1 && errno == ENXIO ? runlog_size(fd) : 0;
+	if (at == -1 && errno == ENXIO) /* all of it is a hole */
+		return runlog_size(fd);
+	if (at == -1) /* a file system without holes */
+		at = 0;
+	/* A block that was given back in part is still there, with zeros. */
 	for (;; at += (off_t)zeros) {
 		ssize_t n = pread(fd, piece, PIECE, at);
 

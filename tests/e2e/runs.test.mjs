@@ -1,6 +1,6 @@
 // The history of runs: filters, pages, one run, and what was pruned.
 import assert from 'node:assert/strict'
-import { test, startDaemon } from './lib/daemon.mjs'
+import { test, startDaemon, writeFiles } from './lib/daemon.mjs'
 
 const routes = (more = '') => `
 local athanore = require "athanore"
@@ -82,9 +82,8 @@ test('one run is shown, also behind a restart; a pruned one is gone', async (t) 
   await d.until(() => before.events.some((event) => event.event === 'done'))
   before.close()
   await d.stop()
-  d.options.files = {}
-  const { writeFiles } = await import('./lib/daemon.mjs')
   writeFiles(d.dir, { 'routes.lua': routes('history_days = 0.00001,') })
+  await d.until(() => Date.now() - Date.parse(run.ended_at) > 1500)
   await d.start()
   await d.until(async () => (await d.get('/runs')).body.runs.length === 0)
   for (const end of ['', '/events']) {

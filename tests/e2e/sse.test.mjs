@@ -132,7 +132,7 @@ test("a task's stream goes on with its next runs, and begins anew from an old id
   await d.until(() => last.events.length >= tail.length)
   assert.deepEqual(plain(last.events), tail)
   // And a stream at rest hears of a run that begins much later.
-  d.editBoard((b) => { b.queues.Todo.push(b.queues.Done.pop()) })
+  assert.equal((await d.post('/tasks/1/move', { target_queue: 'Todo' })).status, 200)
   await d.until(() => d.runs().length === 4)
   await d.until(() => [live, old, last].every((stream) => stream.events.at(-1).id.startsWith(d.runs()[3].id)))
   for (const stream of [live, old, last]) stream.cut()
@@ -166,11 +166,12 @@ done
   let lastId
   let cuts = 0
   let stop = false
+  t.after(() => { stop = true })
   let kills = 0
   const connect = async () => {
     const headers = lastId === undefined ? {} : { 'Last-Event-ID': lastId }
-    const stream = await openEvents(d.url, '/tasks/1/events', { headers, keep: false, onEvent: (event) => {
-      if (stream.closed || stream.dropped) return
+    const stream = await openEvents(d.url, '/tasks/1/events', { headers, keep: false, onEvent: (event, from) => {
+      if (from.dropped) return
       seen.push(event)
       lastId = event.id
     } })
@@ -190,7 +191,7 @@ done
       // Cut after some bytes, wherever in an event that is.
       const limit = cuts < 50 ? stream.bytes + Math.floor(Math.random() * 6000) : Infinity
       await until(() => stop || stream.closed || stream.bytes >= limit, { timeout: 60000, interval: 1 })
-      stream.dropped = true
+      stream.dropped = true // as a client whose process is gone
       stream.cut()
       cuts++
     }

@@ -70,7 +70,7 @@ export function openEvents(url, pathname, { headers = {}, method = 'GET', onEven
       if (event.data.length === 0) return
       event.data = event.data.join('\n')
       if (keep) stream.events.push(event)
-      onEvent?.(event)
+      onEvent?.(event, stream)
     }
     socket.on('data', (data) => {
       stream.bytes += data.length
