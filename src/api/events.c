@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "store/runlog_read.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +77,24 @@ static bool get_position(struct api_request *request, bool journal, struct posit
 	return false;
 }
 
+/* Opens a log: false where the request was refused, for it is there and cannot be read. *fd is -1
+ * where it is not there. */
+static bool open_log(struct api_request *request, char *path, int *fd)
+{
+	struct error err = {0};
+
+	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (*fd == -1 && errno != ENOENT) {
+		error_set_errno(&err, ERROR_UNAVAILABLE, errno, "cannot open %s", path);
+		api_reply_error(request, &err);
+	}
+	free(path);
+	if (err.code == ERROR_NONE)
+		return true;
+	error_clear(&err);
+	return false;
+}
+
 /* ---- one run, or a task from one run on ---- */
 
 /* The log ends before what the client has seen where the machine lost what was not on disk yet. */
@@ -95,11 +114,11 @@ static void start_run(struct api_request *request, const char *run_id, const cha
     struct position *position, bool go_on)
 {
 	struct dispatcher *dispatcher = api_request_dispatcher(request);
-	char *path = dispatcher_log_path(dispatcher, run_id);
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	bool lives = dispatcher_run_lives(dispatcher, task_id, run_id);
+	int fd;
 
-	free(path);
+	if (!open_log(request, dispatcher_log_path(dispatcher, run_id), &fd))
+		return;
 	if (fd == -1 && !lives && !go_on) {
 		refuse(request, 410, "gone", "the log of this run is not there any more");
 	} else if (fd == -1 || fit_offset(request, fd, position)) {
@@ -213,15 +232,12 @@ static void start_journal(struct api_request *request, int fd, struct position *
 void api_stream_journal(struct api_request *request)
 {
 	struct position position;
-	char *path;
 	int fd;
 
-	if (!get_position(request, true, &position))
+	if (!get_position(request, true, &position) ||
+	    !open_log(request, dispatcher_journal_path(api_request_dispatcher(request)), &fd))
 		return;
-	path = dispatcher_journal_path(api_request_dispatcher(request));
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	start_journal(request, fd, &position);
 	if (fd != -1)
 		close(fd);
-	free(path);
 }

@@ -67,6 +67,17 @@ static void send_answer(struct api_request *request, int status, const char *typ
 	evhttp_send_reply(evreq, status, api_status_title(status), NULL);
 }
 
+struct evhttp_request *api_reply_detach(
+    struct api_request *request, struct api_connection **connection)
+{
+	struct evhttp_request *evreq = request->evreq;
+
+	log_access(request, 200);
+	*connection = request->connection;
+	api_request_finish(request);
+	return evreq;
+}
+
 void api_reply_nothing(struct api_request *request, int status)
 {
 	struct evhttp_request *evreq = request->evreq;

@@ -179,16 +179,6 @@ void api_request_awaited(void *arg, struct json_object *result, const struct err
 		request->awaited(request, result, err);
 }
 
-struct evhttp_request *api_request_detach(
-    struct api_request *request, struct api_connection **connection)
-{
-	struct evhttp_request *evreq = request->evreq;
-
-	*connection = request->connection;
-	api_request_finish(request);
-	return evreq;
-}
-
 void api_request_abandon(struct api_request *request)
 {
 	struct api_problem problem = {0};

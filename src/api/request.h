@@ -88,11 +88,6 @@ typedef void (*api_awaited_fn)(
 void api_request_await(struct api_request *request, api_awaited_fn fn);
 void api_request_awaited(void *arg, struct json_object *result, const struct error *err);
 
-/* The request's place is taken by a stream: what it held of evhttp is the caller's (*connection and
- * the result NULL where the client is gone), and the request is over. */
-struct evhttp_request *api_request_detach(
-    struct api_request *request, struct api_connection **connection);
-
 /* ---- The answer: exactly one for each request, which is freed by it ---- */
 
 /* value is borrowed. */
@@ -118,6 +113,11 @@ void api_reply_error(struct api_request *request, const struct error *err);
 
 /* Ends problem. */
 void api_reply_problem(struct api_request *request, struct api_problem *problem);
+
+/* The answer is a stream: what the request held of evhttp is the caller's (*connection and the
+ * result NULL where the client is gone). */
+struct evhttp_request *api_reply_detach(
+    struct api_request *request, struct api_connection **connection);
 
 /* A header for the answer, before it; value is copied. Nothing where the client is gone. */
 void api_reply_header(struct api_request *request, const char *name, const char *value);

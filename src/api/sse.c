@@ -158,6 +158,22 @@ static enum runlog_result read_some(struct sse *sse, int fd)
 	return runlog_read(&sse->reader, fd, sse->complete, &sink);
 }
 
+static void failed(struct sse *sse)
+{
+	log_warn("cannot read the log of %s: %s; the client is to come again",
+	    sse->run_id != NULL ? sse->run_id : "the daemon", strerror(errno));
+	end(sse);
+}
+
+/* errno says why. A run that never got its folder has no log, or has none yet. */
+static void no_log(struct sse *sse)
+{
+	if (errno != ENOENT)
+		failed(sse);
+	else if (sse->complete)
+		at_end(sse);
+}
+
 /* Sends the next piece, if it is the time for that. */
 static void serve(struct sse *sse)
 {
@@ -168,8 +184,7 @@ static void serve(struct sse *sse)
 		return;
 	fd = runlog_follower_fd(sse->follower);
 	if (fd == -1) {
-		if (sse->complete)
-			at_end(sse);
+		no_log(sse);
 		return;
 	}
 	result = read_some(sse, fd);
@@ -190,9 +205,7 @@ static void serve(struct sse *sse)
 			(sse->reader.end != 0 ? sse->reader.told : sse->reader.scanned));
 		return;
 	case RUNLOG_FAILED:
-		log_warn("cannot read the log of %s: %s",
-		    sse->run_id != NULL ? sse->run_id : "the daemon", strerror(errno));
-		end(sse);
+		failed(sse);
 		return;
 	}
 	fatal("a log was read with result %d", (int)result);

@@ -161,7 +161,7 @@ struct api_stream *api_stream_start(
 		refuse(request);
 		return NULL;
 	}
-	evreq = api_request_detach(request, &connection);
+	evreq = api_reply_detach(request, &connection);
 	if (evreq == NULL)
 		return NULL;
 	add_headers(evreq);

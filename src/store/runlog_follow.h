@@ -26,7 +26,8 @@ struct runlog_follower *runlog_follower_create(
 /* NULL is fine; callable from fn. */
 void runlog_follower_free(struct runlog_follower *follower);
 
-/* The file, or -1 while it is not there: opens it if it is there by now. Not to be closed. */
+/* The file, or -1 with errno set (ENOENT: it is not there yet): opens it if need be. Not to be
+ * closed. */
 int runlog_follower_fd(struct runlog_follower *follower);
 
 /* Brings into memory what stands at the offset, and calls fn then. */

@@ -104,6 +104,10 @@ test('what cannot be streamed is refused', async (t) => {
     assert.match(post.headers.allow, /GET/)
     post.cut()
   }
+  const log = path.join(d.stateDir, 'runs', one.run_id, 'events.jsonl')
+  fs.renameSync(log, `${log}.old`)
+  fs.symlinkSync(`${log}.old`, log)
+  for (const pathname of [events, '/tasks/1/events']) assert.equal(await status(pathname), 503) // there, but not to be read
   fs.rmSync(path.join(d.stateDir, 'runs', one.run_id), { recursive: true })
   assert.equal(await status(events), 410)
 })

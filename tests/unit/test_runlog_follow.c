@@ -363,6 +363,38 @@ static void test_fetch(void **state)
 	runlog_follower_free(first);
 }
 
+/* What has left the memory is fetched by the storage thread, and nothing is missing then. */
+static void test_cold(void **state)
+{
+	struct runlog_reader reader = {0};
+	struct str text = {0};
+	size_t records = 50000;
+	int cold = 0;
+
+	(void)state;
+	for (size_t i = 0; i < records; i++)
+		str_puts(&text, "{\"type\":\"a\",\"text\":\"abcdefgh\"}\n");
+	add(text.data);
+	assert_int_equal(fsync(fd), 0);
+	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+	first = runlog_follower_create(follow, path, on_more, NULL);
+	for (enum runlog_result result = RUNLOG_MORE; result != RUNLOG_END;) {
+		result = runlog_read(&reader, runlog_follower_fd(first), true, &sink);
+		assert_int_not_equal(result, RUNLOG_FAILED);
+		if (result == RUNLOG_COLD) {
+			cold++;
+			runlog_follower_fetch(first, reader.offset);
+			worker_flush(worker);
+		}
+	}
+	assert_int_equal(calls, cold);
+	assert_true(cold < 100);
+	assert_int_equal(reader.offset, text.len);
+	print_message("fetched %d times\n", cold);
+	runlog_follower_free(first);
+	str_free(&text);
+}
+
 #define with_log(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -380,6 +412,7 @@ int main(void)
 	    with_log(test_freed_when_told),
 	    with_log(test_not_there_yet),
 	    with_log(test_fetch),
+	    with_log(test_cold),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
