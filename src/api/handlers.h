@@ -23,6 +23,13 @@ extern const struct api_field api_update_task_fields[];
 extern const struct api_field api_add_comment_fields[];
 extern const struct api_field api_move_task_fields[];
 
+void api_list_runs(struct api_request *request);
+void api_get_run(struct api_request *request);
+
+void api_stream_run(struct api_request *request);
+void api_stream_task(struct api_request *request);
+void api_stream_journal(struct api_request *request);
+
 void api_list_queues(struct api_request *request);
 void api_get_queue(struct api_request *request);
 

@@ -67,6 +67,32 @@ static void send_answer(struct api_request *request, int status, const char *typ
 	evhttp_send_reply(evreq, status, api_status_title(status), NULL);
 }
 
+struct evhttp_request *api_reply_detach(
+    struct api_request *request, struct api_connection **connection)
+{
+	struct evhttp_request *evreq = request->evreq;
+
+	log_access(request, 200);
+	*connection = request->connection;
+	api_request_finish(request);
+	return evreq;
+}
+
+void api_reply_nothing(struct api_request *request, int status)
+{
+	struct evhttp_request *evreq = request->evreq;
+
+	log_access(request, status);
+	if (evreq != NULL) {
+		if (request->owner->stopping)
+			api_reply_header(request, "Connection", "close");
+		api_connection_reply(request->connection, evreq, false);
+	}
+	api_request_finish(request);
+	if (evreq != NULL)
+		evhttp_send_reply(evreq, status, api_status_title(status), NULL);
+}
+
 void api_reply_text(struct api_request *request, int status, const char *text, size_t len)
 {
 	send_answer(request, status, "application/json", text, len, NULL, 0, false);

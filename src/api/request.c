@@ -120,6 +120,18 @@ struct dispatcher *api_request_dispatcher(const struct api_request *request)
 	return request->owner->dispatcher;
 }
 
+struct api_requests *api_request_shared(struct api_request *request)
+{
+	return request->owner;
+}
+
+const char *api_request_header(const struct api_request *request, const char *name)
+{
+	if (request->evreq == NULL)
+		return NULL;
+	return evhttp_find_header(evhttp_request_get_input_headers(request->evreq), name);
+}
+
 static void on_queue(void *arg, struct json_object *result, const struct error *err)
 {
 	struct api_request *request = arg;
@@ -150,6 +162,21 @@ void api_request_answered(void *arg, struct json_object *result, const struct er
 		api_reply_error(request, err);
 	else
 		api_reply_json(request, 200, result);
+}
+
+void api_request_await(struct api_request *request, api_awaited_fn fn)
+{
+	request->awaited = fn;
+}
+
+void api_request_awaited(void *arg, struct json_object *result, const struct error *err)
+{
+	struct api_request *request = arg;
+
+	if (request->orphaned)
+		request_free(request);
+	else
+		request->awaited(request, result, err);
 }
 
 void api_request_abandon(struct api_request *request)

@@ -13,11 +13,15 @@
  * gone, and the answer is dropped.
  */
 struct api_request;
+struct api_sse;
+struct api_streams;
 struct evhttp_request;
 
 /* What the requests of one server share. */
 struct api_requests {
 	struct dispatcher *dispatcher;
+	struct api_streams *streams;
+	struct api_sse *sse;
 	bool stopping;		       /* answers close their connections */
 	LIST_HEAD(, api_request) list; /* not answered yet */
 };
@@ -58,6 +62,12 @@ struct json_object *api_request_body(const struct api_request *request);
 
 struct dispatcher *api_request_dispatcher(const struct api_request *request);
 
+/* What it shares with the others. */
+struct api_requests *api_request_shared(struct api_request *request);
+
+/* The value of a header, or NULL where it is not there or the client is gone. */
+const char *api_request_header(const struct api_request *request, const char *name);
+
 /* result is borrowed, NULL where the operation has none. */
 typedef void (*api_result_fn)(struct api_request *request, struct json_object *result);
 
@@ -69,10 +79,22 @@ void api_request_call(
  * result, or the error. */
 void api_request_answered(void *arg, struct json_object *result, const struct error *err);
 
+/*
+ * A continuation that is not the answer yet: pass api_request_awaited and the request to
+ * dispatcher_run() and its like right after this, and fn goes on, with err NULL or what failed.
+ */
+typedef void (*api_awaited_fn)(
+    struct api_request *request, struct json_object *result, const struct error *err);
+void api_request_await(struct api_request *request, api_awaited_fn fn);
+void api_request_awaited(void *arg, struct json_object *result, const struct error *err);
+
 /* ---- The answer: exactly one for each request, which is freed by it ---- */
 
 /* value is borrowed. */
 void api_reply_json(struct api_request *request, int status, struct json_object *value);
+
+/* No body: 204. */
+void api_reply_nothing(struct api_request *request, int status);
 
 /* JSON text as it is. */
 void api_reply_text(struct api_request *request, int status, const char *text, size_t len);
@@ -91,6 +113,11 @@ void api_reply_error(struct api_request *request, const struct error *err);
 
 /* Ends problem. */
 void api_reply_problem(struct api_request *request, struct api_problem *problem);
+
+/* The answer is a stream: what the request held of evhttp is the caller's (*connection and the
+ * result NULL where the client is gone). */
+struct evhttp_request *api_reply_detach(
+    struct api_request *request, struct api_connection **connection);
 
 /* A header for the answer, before it; value is copied. Nothing where the client is gone. */
 void api_reply_header(struct api_request *request, const char *name, const char *value);

@@ -5,7 +5,9 @@
 #include "api/guard.h"
 #include "api/limits.h"
 #include "api/listen.h"
+#include "api/sse.h"
 #include "api/request.h"
+#include "api/stream.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 
@@ -142,6 +144,8 @@ void api_server_serve(struct api_server *server, struct dispatcher *dispatcher)
 	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, server->fd);
 
 	server->requests.dispatcher = dispatcher;
+	server->requests.streams = api_streams_create(server->loop);
+	server->requests.sse = api_sse_create(server->loop, dispatcher);
 	server->http = evhttp_new(loop_base(server->loop));
 	if (server->http == NULL || listener == NULL)
 		fatal("evhttp_new failed");
@@ -186,6 +190,7 @@ static void stop(struct api_server *server)
 	server->requests.stopping = true;
 	api_connections_stop(server->connections);
 	evhttp_del_accept_socket(server->http, server->bound);
+	api_streams_stop(server->requests.streams);
 	drain(server, API_DRAIN_SECONDS);
 	if (!LIST_EMPTY(&server->requests.list)) {
 		while ((request = LIST_FIRST(&server->requests.list)) != NULL)
@@ -194,6 +199,8 @@ static void stop(struct api_server *server)
 	}
 	evhttp_free(server->http);
 	api_connections_free(server->connections);
+	api_sse_free(server->requests.sse);
+	api_streams_free(server->requests.streams);
 }
 
 void api_server_free(struct api_server *server)

@@ -144,6 +144,7 @@ static void on_inserted(void *arg, bool ok, const struct error *err)
 	}
 	live_store_result(d, NULL);
 	live->stored = true;
+	history_tell(live, false);
 	claim_move(live);
 }
 
@@ -282,6 +283,7 @@ static void claimed(struct live *live)
 	live->run->attention = NULL;
 	live->failures = 0;
 	live_log(live, LOG_INFO, "claimed \"%s\"", live->run->task_name);
+	journal_run(live, "claimed", NULL);
 	if (d->user_known || !queue_supports(d->queue, QUEUE_AUTHENTICATED_USER)) {
 		assign(live);
 		return;

@@ -59,7 +59,10 @@ struct dispatcher *dispatcher_create(const struct dispatcher_options *options)
 
 bool dispatcher_start(struct dispatcher *d, struct error *err)
 {
-	if (!fs_mkdir_p(d->runs_dir, 0700, err) || !recovery_run(d, err))
+	if (!fs_mkdir_p(d->runs_dir, 0700, err))
+		return false;
+	journal_write(d, "daemon_started", NULL);
+	if (!recovery_run(d, err))
 		return false;
 	queue_on_change(d->queue, on_queue_change, d);
 	poller_start(d);
@@ -141,6 +144,7 @@ bool dispatcher_cancel(struct dispatcher *d, const char *task_id, struct error *
 		    task_id);
 	if (live->cancel == CANCEL_NONE) {
 		live_log(live, LOG_INFO, "cancelled on request");
+		journal_run(live, "cancelled", NULL);
 		runner_cancel(live, CANCEL_REQUESTED);
 	}
 	return true;
@@ -154,24 +158,34 @@ void dispatcher_move_asked(struct dispatcher *d, const char *task_id)
 		live->move_asked_until = clock_monotonic() + QUEUE_TIMEOUT;
 }
 
+/* Members of an object as alternating names and values. */
+static void flatten(struct json_object *fields, const char *list[], size_t max)
+{
+	size_t count = 0;
+
+	if (fields == NULL)
+		return;
+	json_object_object_foreach (fields, key, value) {
+		if (count + 2 >= max)
+			return;
+		list[count++] = key;
+		list[count++] = json_object_get_string(value);
+	}
+}
+
 void dispatcher_note(
     struct dispatcher *d, const char *task_id, const char *type, struct json_object *fields)
 {
 	struct live *live = live_find(d, task_id);
-	const char *list[17] = {NULL};
-	size_t count = 0;
+	const char *list[19] = {"task_id", task_id, NULL};
 
-	if (live == NULL || live->run->state == RUN_CLAIMING)
+	flatten(fields, list + 2, 17);
+	/* Before its folder, or behind its end, a run has no log to add to. */
+	if (live == NULL || live->run->state == RUN_CLAIMING || live->run->state == RUN_DONE) {
+		journal_write(d, type, list);
 		return;
+	}
 	if (strcmp(type, "moved") == 0)
 		live->moved_by_agent = true;
-	if (fields != NULL) {
-		json_object_object_foreach (fields, key, value) {
-			if (count + 2 >= sizeof(list) / sizeof(list[0]))
-				break;
-			list[count++] = key;
-			list[count++] = json_object_get_string(value);
-		}
-	}
-	live_note(live, type, list);
+	live_note(live, type, list + 2);
 }

@@ -121,6 +121,7 @@ static void housekeeping(struct dispatcher *d, double now)
 	d->next_prune = now + HOUSEKEEPING;
 	holds_sweep(&d->holds, now);
 	store_prune(d->store, clock_now_ms() - keep, on_pruned, d);
+	journal_prune(d, clock_now_ms() - keep);
 }
 
 static void on_timer(void *arg)

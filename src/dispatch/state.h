@@ -105,6 +105,9 @@ struct dispatcher {
 	char *store_error; /* the last commit failed; NULL: it did not */
 	double next_prune; /* monotonic */
 
+	dispatcher_run_fn run_fn; /* who wants to know of runs, or NULL */
+	void *run_arg;
+
 	enum stop_phase stopping;
 	struct loop_timer *stop_timer;
 	bool failed;	   /* `once` ended without having been able to poll */
@@ -141,6 +144,20 @@ const struct route *live_route(struct live *live); /* NULL: the script has it no
 /* The dispatcher has come to rest: nothing more is begun for the run, it goes on at the next start.
  */
 bool live_frozen(const struct live *live);
+
+/* ---- history.c ---- */
+
+/* Tells who asked to know that the run began, got its folder, or ended. */
+void history_tell(struct live *live, bool ended);
+
+/* ---- journal.c ---- */
+
+/* Adds a record to the journal; fields as in live_note(). */
+void journal_write(struct dispatcher *d, const char *type, const char *const *fields);
+/* The same of a run, which is named in the record. */
+void journal_run(struct live *live, const char *type, const char *const *fields);
+/* Gives the disk back what is older. */
+void journal_prune(struct dispatcher *d, int64_t before_ms);
 
 /* ---- poller.c ---- */
 

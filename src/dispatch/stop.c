@@ -52,6 +52,7 @@ static bool nothing_to_do(struct dispatcher *d)
 static void come_to_rest(struct dispatcher *d)
 {
 	d->stopping = STOP_DONE;
+	journal_write(d, "daemon_stopped", NULL);
 	poller_stop(d);
 	loop_timer_cancel(d->stop_timer);
 	d->options.stopped(d->options.arg);

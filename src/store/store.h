@@ -59,6 +59,32 @@ char *store_load_fact(struct store *store, const char *name);
 typedef void (*store_run_fn)(void *arg, struct run *run);
 void store_last_run(struct store *store, const char *task_id, store_run_fn fn, void *arg);
 
+/* ---- History ---- */
+
+/* Which runs; what is NULL does not matter. */
+struct store_filter {
+	const char *task_id;
+	const char *queue_name;
+	const char *outcome;
+	const char *state;
+	const char *before; /* only runs whose ids sort before this one */
+	size_t limit;
+};
+
+/* The newest first; on the loop; fn owns the runs, not the list. err is NULL or why there is none.
+ */
+typedef void (*store_runs_fn)(void *arg, struct run **runs, size_t count, const struct error *err);
+void store_list_runs(
+    struct store *store, const struct store_filter *filter, store_runs_fn fn, void *arg);
+
+/* One run by its id: a list of one, or an empty one. */
+void store_get_run(struct store *store, const char *run_id, store_runs_fn fn, void *arg);
+
+/* The task's first run behind the one named (its newest run where that is NULL): a list of one,
+ * or an empty one. */
+void store_next_run(
+    struct store *store, const char *task_id, const char *after, store_runs_fn fn, void *arg);
+
 /* Forgets runs that were done before the time, 100 at a time; fn gets their ids on the loop, after
  * the commit, as a NULL-terminated list that is borrowed. */
 typedef void (*store_pruned_fn)(void *arg, char *const *run_ids);
