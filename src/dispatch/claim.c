@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "model/template.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,7 @@ static void route_failed(struct live *live, const struct error *err)
 		base = state->route->poll_interval;
 	}
 	delay = holds_back_off(&d->holds, live->run->task_id, clock_monotonic(), base);
+	holds_set_reason(&d->holds, live->run->task_id, err->message);
 	live_log(live, LOG_ERROR, "%s; the task stays in %s, next try in %.0f s", err->message,
 	    live->run->queue_name, delay);
 }
@@ -114,10 +116,11 @@ static void on_prepared(void *arg, struct script_prepared *prepared, const struc
 	struct live *live = arg;
 	struct dispatcher *d = live->d;
 	struct route_state *state = poller_route(d, live->run->queue_name);
-	bool begun = err == NULL && prepared->ready && live->cancel == CANCEL_NONE && state != NULL;
+	bool begun = err == NULL && prepared->ready && live->cancel == CANCEL_NONE && !live->stale &&
+	    state != NULL;
 
 	live->script_call = NULL;
-	if (err != NULL)
+	if (err != NULL && !live->stale)
 		route_failed(live, err);
 	if (begun) {
 		live->run->options = make_options(live, state->route, prepared);
@@ -131,8 +134,7 @@ static void on_prepared(void *arg, struct script_prepared *prepared, const struc
 		drop(live);
 	}
 	script_prepared_free(prepared);
-	if (state != NULL)
-		poller_prepared(d, state, begun);
+	poller_prepared(d, state, begun);
 }
 
 /* Retries used so far. A task that a person has put back starts anew. */
@@ -153,6 +155,7 @@ void claim_begin(struct dispatcher *d, struct route_state *state, struct json_ob
 	const struct route *route = state->route;
 	struct run *run = run_create();
 	struct json_object *description;
+	struct str prompt = {0};
 	struct live *live;
 
 	run->task_id = xstrdup(json_get_string(task, "id"));
@@ -164,8 +167,12 @@ void claim_begin(struct dispatcher *d, struct route_state *state, struct json_ob
 	live->task = json_object_get(task);
 	live_take_slot(live);
 	description = live_describe(live);
-	live->script_call = script_prepare(d->script, route, task, description, on_prepared, live);
+	if (route->prompt != NULL)
+		template_expand(route->prompt, task, &prompt);
+	live->script_call = script_prepare_prompt(d->script, route,
+	    route->prompt != NULL ? &prompt : NULL, task, description, on_prepared, live);
 	json_object_put(description);
+	str_free(&prompt);
 }
 
 /* ---- the move ---- */

@@ -26,6 +26,8 @@ struct route_state *poller_route(struct dispatcher *d, const char *queue_name)
 
 static bool route_has_room(const struct route_state *route)
 {
+	if (route->paused)
+		return false;
 	return route->route->max_concurrent == 0 || route->running < route->route->max_concurrent;
 }
 
@@ -246,6 +248,7 @@ static void poll_failed(struct dispatcher *d, const struct error *err)
 	if (err->retry_after > delay)
 		delay = err->retry_after;
 	d->poll_failures++;
+	d->metrics.poll_errors++;
 	d->poll_not_before = clock_monotonic() + delay;
 	if (!str_equal(d->poll_error, err->message))
 		log_error("cannot poll: %s (next try in %.0f s)", err->message, delay);
@@ -275,6 +278,7 @@ static void on_polled(void *arg, struct json_object *result, const struct error 
 
 	d->poll_call = NULL;
 	d->last_poll_at = clock_now_ms();
+	d->metrics.polls++;
 	if (err != NULL) {
 		poll_failed(d, err);
 		return;

@@ -3,10 +3,12 @@
 
 #include "dispatch/dispatcher.h"
 #include "dispatch/holds.h"
+#include "dispatch/metrics.h"
 #include "dispatch/retries.h"
 #include "dispatch/run_end.h"
 #include "model/run.h"
 
+#include <sys/queue.h>
 #include <uthash.h>
 
 /* The inside of the dispatcher, shared by the files of this folder only. */
@@ -14,9 +16,16 @@
 /* Deadline of one call to the queue, in seconds. */
 #define QUEUE_TIMEOUT 30.0
 
-/* A route of the script with what the dispatcher knows about it. */
+/*
+ * A route with what the dispatcher knows about it. It may move in memory whenever a request is
+ * served: pointers to it are good for one turn, except those of the candidates, which route_table.c
+ * sets anew.
+ */
 struct route_state {
-	const struct route *route;
+	struct route *route;	   /* owned */
+	struct json_object *given; /* made through the API: the options as they were given, else NULL */
+	bool changed;		   /* the script's, but not as the script has it */
+	bool paused;		   /* it alone, or all */
 	double next_poll; /* monotonic */
 	bool due;         /* to be polled as soon as there is a slot */
 	bool behind;      /* the last poll may have left tasks there */
@@ -40,6 +49,7 @@ struct live {
 	bool stored;              /* it stands in the store */
 	bool has_slot;
 	bool moved_by_agent;
+	bool stale; /* its route was changed or paused while its script ran: it is let go */
 	enum cancel_reason cancel;
 	int spawns; /* supervisors started for it */
 
@@ -72,6 +82,10 @@ enum stop_phase {
 	STOP_DONE,
 };
 
+struct inactive_route;
+struct route_change;
+struct inquiry;
+
 struct dispatcher {
 	struct dispatcher_options options;
 	struct loop *loop;
@@ -85,6 +99,13 @@ struct dispatcher {
 
 	struct route_state *routes; /* in the order in which they are served */
 	size_t route_count;
+	int next_order; /* of the next route that is made through the API */
+	struct inactive_route *inactive;
+	STAILQ_HEAD(, route_change) route_changes; /* one is done at a time, in order */
+	LIST_HEAD(, inquiry) inquiries;
+	bool paused;	      /* all routes */
+	char **paused_queues; /* of single routes; NULL: none */
+	struct metrics metrics;
 	struct live *lives; /* by task id */
 	int slots_used;
 	struct retries retries;
@@ -145,9 +166,25 @@ void poller_start(struct dispatcher *d);
 void poller_stop(struct dispatcher *d);
 /* Slots, holds or tasks changed: goes on with what waits for them. */
 void poller_kick(struct dispatcher *d);
-/* A claim has got past its script: `begun` where a run came of it. */
+/* A claim has got past its script: `begun` where a run came of it. route may be NULL, gone, then. */
 void poller_prepared(struct dispatcher *d, struct route_state *route, bool begun);
 struct route_state *poller_route(struct dispatcher *d, const char *queue_name);
+
+/* ---- views.c ---- */
+
+/* The route as the API shows it; a new object. */
+struct json_object *route_view(const struct route_state *state);
+
+/* ---- pause.c ---- */
+
+bool pause_load(struct dispatcher *d, struct error *err) __attribute__((warn_unused_result));
+/* Tells the routes what of them is paused. */
+void pause_apply(struct dispatcher *d);
+/* Forgets the pause of a route that is gone; the store's is the caller's. */
+void pause_forget(struct dispatcher *d, const char *queue_name);
+bool pause_covers_all(const struct dispatcher *d);
+/* {"paused", "paused_routes"}; a new object. */
+struct json_object *pause_view(const struct dispatcher *d);
 
 /* ---- claim.c ---- */
 

@@ -38,7 +38,7 @@ static bool nothing_to_do(struct dispatcher *d)
 		return true;
 	}
 	if (d->lives != NULL || d->poll_call != NULL || d->candidates != NULL || d->preparing > 0 ||
-	    d->last_poll_at == 0 || d->poll_failures > 0)
+	    (d->last_poll_at == 0 && !pause_covers_all(d)) || d->poll_failures > 0)
 		return false;
 	for (size_t i = 0; i < d->route_count; i++)
 		if (d->routes[i].due)

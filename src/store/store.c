@@ -26,6 +26,13 @@ static const char *const migrations[] = {
     " count INTEGER NOT NULL, ours INTEGER NOT NULL,"
     " PRIMARY KEY (backend, task_id, queue_name)) WITHOUT ROWID;"
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
+
+    "CREATE TABLE routes ("
+    " backend TEXT NOT NULL, queue_name TEXT NOT NULL, created_at INTEGER NOT NULL,"
+    " options TEXT NOT NULL, PRIMARY KEY (backend, queue_name)) WITHOUT ROWID;"
+    "CREATE TABLE pauses ("
+    " backend TEXT NOT NULL, queue_name TEXT NOT NULL,"
+    " PRIMARY KEY (backend, queue_name)) WITHOUT ROWID;",
 };
 
 #define SCHEMA_VERSION (int)(sizeof(migrations) / sizeof(migrations[0]))
@@ -62,6 +69,16 @@ static const char *const statements[STMT_COUNT] = {
     [STMT_LOAD_FACT] = "SELECT value FROM facts WHERE name=?",
     [STMT_OLD_RUNS] = "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE backend=?1"
 		      " AND state='done' AND ended_at < ?2 LIMIT 100) RETURNING id",
+    [STMT_SAVE_ROUTE] = "INSERT INTO routes (backend, queue_name, options, created_at)"
+			" VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET options=excluded.options",
+    [STMT_DELETE_ROUTE] = "DELETE FROM routes WHERE backend=? AND queue_name=?",
+    [STMT_LOAD_ROUTES] = "SELECT queue_name, options FROM routes WHERE backend=?"
+			 " ORDER BY created_at, queue_name",
+    [STMT_SAVE_PAUSE] = "INSERT INTO pauses (backend, queue_name) VALUES (?,?)"
+			" ON CONFLICT DO NOTHING",
+    [STMT_DELETE_PAUSE] = "DELETE FROM pauses WHERE backend=? AND queue_name=?",
+    [STMT_DELETE_PAUSES] = "DELETE FROM pauses WHERE backend=?",
+    [STMT_LOAD_PAUSES] = "SELECT queue_name FROM pauses WHERE backend=? ORDER BY queue_name",
 };
 
 bool store_error(struct store *store, struct error *err, const char *what)
