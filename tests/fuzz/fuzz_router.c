@@ -5,6 +5,7 @@
 #include "api/wire.h"
 #include "base/alloc.h"
 #include "dispatch/dispatcher.h"
+#include "../fixtures/control_stub.h"
 
 #include <stdint.h>
 #include <stdlib.h>
