@@ -74,10 +74,12 @@ static void put(struct route_change *change)
 	end(change, route_view(state), NULL);
 }
 
+/* A stored route that is not used goes first: the one in force is another. */
 static void drop(struct route_change *change)
 {
 	struct dispatcher *d = change->d;
-	struct route_state *state = poller_route(d, change->queue_name);
+	bool inactive = route_table_inactive(d, change->queue_name) != NULL;
+	struct route_state *state = inactive ? NULL : poller_route(d, change->queue_name);
 	bool script = state != NULL && state->given == NULL;
 	struct json_object *result = json_object_new_object();
 
@@ -195,9 +197,11 @@ static void delete(struct route_change *change)
 	struct dispatcher *d = change->d;
 	struct route_state *state = poller_route(d, change->queue_name);
 
-	if (state == NULL && route_table_inactive(d, change->queue_name) == NULL)
+	bool inactive = route_table_inactive(d, change->queue_name) != NULL;
+
+	if (state == NULL && !inactive)
 		refuse_unknown(change);
-	else if (state != NULL && state->given == NULL)
+	else if (!inactive && state->given == NULL)
 		drop(change);
 	else
 		store_delete_route(d->store, change->queue_name, on_stored, change);
