@@ -23,8 +23,8 @@ static void reply_not_ready(struct api_request *request, struct json_object *rea
 	json_put_string(problem, "type", "about:blank");
 	json_put_string(problem, "title", api_status_title(503));
 	json_put_int(problem, "status", 503);
-	json_put_string(problem, "detail",
-	    json_get_string(json_object_array_get_idx(reasons, 0), "message"));
+	json_put_string(
+	    problem, "detail", json_get_string(json_object_array_get_idx(reasons, 0), "message"));
 	json_put_string(problem, "code", "not_ready");
 	json_put(problem, "reasons", reasons);
 	text = json_print(problem);

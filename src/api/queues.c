@@ -37,14 +37,14 @@ static const char *new_name(struct api_request *request)
 }
 
 /* The queue that the body names, which adapters need not give back. */
-static void reply_named(struct api_request *request, struct json_object *result, api_result_fn reply)
+static void reply_named(
+    struct api_request *request, struct json_object *result, api_result_fn reply)
 {
 	if (json_object_is_type(result, json_type_object))
 		reply(request, result);
 	else
 		api_request_call(request,
-		    &(struct queue_request){
-			.op = QUEUE_GET_QUEUE, .queue_name = new_name(request)},
+		    &(struct queue_request){.op = QUEUE_GET_QUEUE, .queue_name = new_name(request)},
 		    reply);
 }
 

@@ -67,8 +67,9 @@ void api_request_call(
     struct api_request *request, const struct queue_request *call, api_result_fn fn);
 
 /*
- * Says what comes after an operation of the dispatcher whose continuation is api_request_answered(). on_error
- * may be NULL: the error is answered as it is; otherwise it answers, and result is what came with the error.
+ * Says what comes after an operation of the dispatcher whose continuation is
+ * api_request_answered(). on_error may be NULL: the error is answered as it is; otherwise it
+ * answers, and result is what came with the error.
  */
 typedef void (*api_error_fn)(
     struct api_request *request, struct json_object *result, const struct error *err);

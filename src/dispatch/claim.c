@@ -78,9 +78,9 @@ static struct json_object *make_options(
 	json_put(options, "argv", json_from_strv((const char *const *)prepared->argv));
 	json_put(options, "env", env);
 	json_put_string(options, "cwd",
-	    prepared->cwd != NULL     ? prepared->cwd
-		: route->cwd != NULL ? route->cwd
-				     : live->d->config->script_dir);
+	    prepared->cwd != NULL ? prepared->cwd
+	    : route->cwd != NULL  ? route->cwd
+				  : live->d->config->script_dir);
 	json_put_double(options, "timeout", route->timeout);
 	json_put_double(options, "stall_timeout", route->stall_timeout);
 	json_put_int(options, "max_log", live->d->config->max_log);
@@ -116,8 +116,8 @@ static void on_prepared(void *arg, struct script_prepared *prepared, const struc
 	struct live *live = arg;
 	struct dispatcher *d = live->d;
 	struct route_state *state = poller_route(d, live->run->queue_name);
-	bool begun = err == NULL && prepared->ready && live->cancel == CANCEL_NONE && !live->stale &&
-	    state != NULL;
+	bool begun = err == NULL && prepared->ready && live->cancel == CANCEL_NONE &&
+		     !live->stale && state != NULL;
 
 	live->script_call = NULL;
 	if (err != NULL && !live->stale)
@@ -236,8 +236,8 @@ static void on_user(void *arg, struct json_object *result, const struct error *e
 	} else if (!d->user_known) {
 		d->user_known = true;
 		d->user = json_object_is_type(result, json_type_string)
-		    ? xstrdup(json_object_get_string(result))
-		    : NULL;
+			      ? xstrdup(json_object_get_string(result))
+			      : NULL;
 	}
 	assign(live);
 }
@@ -253,16 +253,15 @@ static void claimed(struct live *live)
 		assign(live);
 		return;
 	}
-	live->queue_call =
-	    queue_call(d->queue, &(struct queue_request){.op = QUEUE_AUTHENTICATED_USER},
-		QUEUE_TIMEOUT, on_user, live);
+	live->queue_call = queue_call(d->queue,
+	    &(struct queue_request){.op = QUEUE_AUTHENTICATED_USER}, QUEUE_TIMEOUT, on_user, live);
 }
 
 /* Whether the backend may have moved the task in spite of the error. */
 static bool may_have_happened(const struct error *err)
 {
 	return err->code == ERROR_TIMEOUT || err->code == ERROR_UNAVAILABLE ||
-	    err->code == ERROR_INTERNAL || err->code == ERROR_RATE_LIMITED;
+	       err->code == ERROR_INTERNAL || err->code == ERROR_RATE_LIMITED;
 }
 
 static void not_claimed(struct live *live, const struct error *err)
@@ -284,7 +283,7 @@ static void on_claimed(void *arg, struct json_object *result, const struct error
 	if (err != NULL) {
 		not_claimed(live, err);
 	} else if (json_object_is_type(result, json_type_boolean) &&
-	    !json_object_get_boolean(result)) {
+		   !json_object_get_boolean(result)) {
 		live_log(live, LOG_INFO, "somebody else was faster");
 		forget(live);
 	} else {
@@ -320,7 +319,7 @@ static void on_looked(void *arg, struct json_object *task, const struct error *e
 	} else if (err == NULL && (queue == NULL || str_equal(queue, live->run->queue_name))) {
 		live->unsure = true;
 		send_move(live, queue_supports(live->d->queue, QUEUE_CLAIM_TASK) ? QUEUE_CLAIM_TASK
-										  : QUEUE_MOVE_TASK);
+										 : QUEUE_MOVE_TASK);
 	} else {
 		live_log(live, LOG_INFO, "the task is not in %s any more", live->run->queue_name);
 		forget(live);

@@ -10,8 +10,8 @@
  */
 
 /*
- * A new route from its options, as an object; the route as dispatcher_route() shows it. Routes made so
- * are stored. On an error that an option is the reason of, result is {"field": its name}.
+ * A new route from its options, as an object; the route as dispatcher_route() shows it. Routes made
+ * so are stored. On an error that an option is the reason of, result is {"field": its name}.
  */
 void dispatcher_create_route(
     struct dispatcher *dispatcher, struct json_object *options, dispatcher_fn fn, void *arg);
@@ -36,8 +36,8 @@ struct json_object *dispatcher_poll(struct dispatcher *dispatcher, struct error 
 
 /*
  * Lets the task be tried anew: no retry counts as used, no wait holds it back. Where it is in the
- * in-progress or dead-letter queue of its route it is moved back to the queue that the route watches.
- * conflict while an agent is on it. {"task_id", "queue_name", "moved", "retry_count"}.
+ * in-progress or dead-letter queue of its route it is moved back to the queue that the route
+ * watches. conflict while an agent is on it. {"task_id", "queue_name", "moved", "retry_count"}.
  */
 void dispatcher_retry(
     struct dispatcher *dispatcher, const char *task_id, dispatcher_fn fn, void *arg);

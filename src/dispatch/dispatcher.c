@@ -89,7 +89,7 @@ void dispatcher_free(struct dispatcher *d)
 	loop_settle(d->loop);
 	worker_flush(d->worker);
 	inquiries_end(d);
-	HASH_ITER(hh, d->lives, live, next)
+	HASH_ITER (hh, d->lives, live, next)
 		leave(live);
 	loop_timer_free(d->poll_timer);
 	loop_timer_free(d->stop_timer);
@@ -125,7 +125,8 @@ bool dispatcher_cancel(struct dispatcher *d, const char *task_id, struct error *
 		    err, ERROR_NOT_FOUND, "no agent is at work on the task \"%s\"", task_id);
 	if (live->run->state == RUN_FINISHING)
 		return error_set(err, ERROR_CONFLICT,
-		    "the agent on the task \"%s\" has ended; its last steps are being done", task_id);
+		    "the agent on the task \"%s\" has ended; its last steps are being done",
+		    task_id);
 	if (live->cancel == CANCEL_NONE) {
 		live_log(live, LOG_INFO, "cancelled on request");
 		runner_cancel(live, CANCEL_REQUESTED);
@@ -133,8 +134,8 @@ bool dispatcher_cancel(struct dispatcher *d, const char *task_id, struct error *
 	return true;
 }
 
-void dispatcher_note(struct dispatcher *d, const char *task_id, const char *type,
-    struct json_object *fields)
+void dispatcher_note(
+    struct dispatcher *d, const char *task_id, const char *type, struct json_object *fields)
 {
 	struct live *live = live_find(d, task_id);
 	const char *list[17] = {NULL};
@@ -145,8 +146,7 @@ void dispatcher_note(struct dispatcher *d, const char *task_id, const char *type
 	if (strcmp(type, "moved") == 0)
 		live->moved_by_agent = true;
 	if (fields != NULL) {
-		json_object_object_foreach(fields, key, value)
-		{
+		json_object_object_foreach (fields, key, value) {
 			if (count + 2 >= sizeof(list) / sizeof(list[0]))
 				break;
 			list[count++] = key;

@@ -45,8 +45,9 @@ static void explain_live(struct json_object *reasons, const struct live *live)
 		reason = add(reasons, "claiming", xstrdup("it is being claimed at this moment"));
 	else if (finishing)
 		reason = add(reasons, "finishing",
-		    xasprintf("run %s on it has ended, and its last steps are being done%s%s", run->id,
-			run->attention != NULL ? ": " : "", run->attention != NULL ? run->attention : ""));
+		    xasprintf("run %s on it has ended, and its last steps are being done%s%s",
+			run->id, run->attention != NULL ? ": " : "",
+			run->attention != NULL ? run->attention : ""));
 	else
 		reason = add(reasons, "running", xasprintf("run %s is on it", run->id));
 	json_put_string(reason, "run_id", run->id);
@@ -54,19 +55,18 @@ static void explain_live(struct json_object *reasons, const struct live *live)
 	json_put_time(reason, "since", run->started_at);
 }
 
-static void explain_backend(struct dispatcher *d, struct json_object *reasons,
-    const struct error *task_err)
+static void explain_backend(
+    struct dispatcher *d, struct json_object *reasons, const struct error *task_err)
 {
 	const struct error *fault = queue_fault(d->queue);
-	const char *message = fault != NULL ? fault->message
-	    : task_err->code != ERROR_NONE  ? task_err->message
-					    : d->poll_error;
+	const char *message = fault != NULL		     ? fault->message
+			      : task_err->code != ERROR_NONE ? task_err->message
+							     : d->poll_error;
 
 	if (message != NULL)
 		json_put_time(add(reasons, "backend_unavailable",
 				  xasprintf("the queue cannot be used: %s", message)),
-		    "until",
-		    d->poll_not_before > clock_monotonic() ? wall(d->poll_not_before) : 0);
+		    "until", d->poll_not_before > clock_monotonic() ? wall(d->poll_not_before) : 0);
 	if (d->store_error != NULL)
 		add(reasons, "storage_error",
 		    xasprintf("nothing can be stored, so nothing is claimed: %s", d->store_error));
@@ -75,7 +75,7 @@ static void explain_backend(struct dispatcher *d, struct json_object *reasons,
 static bool failed(const struct run *run)
 {
 	return run->outcome == OUTCOME_FAILURE || run->outcome == OUTCOME_TIMEOUT ||
-	    run->outcome == OUTCOME_STALLED || run->outcome == OUTCOME_LOST;
+	       run->outcome == OUTCOME_STALLED || run->outcome == OUTCOME_LOST;
 }
 
 /* The task is where its last run left it. */
@@ -89,8 +89,9 @@ static void explain_last_run(struct json_object *reasons, const struct run *run,
 		return;
 	if (failed(run)) {
 		reason = add(reasons, "retries_used_up",
-		    xasprintf("its retries are used up (%d of %d), and its last run, %s, ended with "
-			      "%s; POST /tasks/{task_id}/retry starts it anew",
+		    xasprintf(
+			"its retries are used up (%d of %d), and its last run, %s, ended with "
+			"%s; POST /tasks/{task_id}/retry starts it anew",
 			run->attempt, max, run->id, run_outcome_name(run->outcome)));
 		json_put_int(reason, "max_retries", max);
 	} else {
@@ -102,8 +103,8 @@ static void explain_last_run(struct json_object *reasons, const struct run *run,
 	json_put_string(reason, "outcome", run_outcome_name(run->outcome));
 }
 
-static void explain_hold(
-    struct dispatcher *d, struct json_object *reasons, const char *task_id, struct route_state *state)
+static void explain_hold(struct dispatcher *d, struct json_object *reasons, const char *task_id,
+    struct route_state *state)
 {
 	struct hold_view hold;
 	struct json_object *reason;
@@ -247,7 +248,8 @@ static void explain_route(struct inquiry *inquiry, struct route_state *state)
 	explain_paused(d, inquiry->data, state);
 	explain_hold(d, inquiry->data, inquiry->task_id, state);
 	explain_slots(d, inquiry->data, state);
-	inquiry->script_call = script_when(d->script, state->route, inquiry->task, on_when, inquiry);
+	inquiry->script_call =
+	    script_when(d->script, state->route, inquiry->task, on_when, inquiry);
 }
 
 static void explain(struct inquiry *inquiry)

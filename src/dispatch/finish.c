@@ -86,7 +86,7 @@ static void task_gone(struct live *live)
 static bool will_pass(const struct error *err)
 {
 	return err->code == ERROR_UNAVAILABLE || err->code == ERROR_TIMEOUT ||
-	    err->code == ERROR_RATE_LIMITED || err->code == ERROR_INTERNAL;
+	       err->code == ERROR_RATE_LIMITED || err->code == ERROR_INTERNAL;
 }
 
 static void wait_and_do(struct live *live)
@@ -98,8 +98,8 @@ static void step_failed(struct live *live, const struct error *err)
 {
 	const struct run_step *step = current_step(live);
 	char *what = step->kind == STEP_MOVE
-	    ? xasprintf("cannot move the task to \"%s\": %s", step->text, err->message)
-	    : xasprintf("cannot comment on the task: %s", err->message);
+			 ? xasprintf("cannot move the task to \"%s\": %s", step->text, err->message)
+			 : xasprintf("cannot comment on the task: %s", err->message);
 
 	live->unsure = true;
 	live_log(live, live->failures == 0 ? LOG_WARN : LOG_DEBUG, "%s; trying again", what);
@@ -194,9 +194,8 @@ static void on_where(void *arg, struct json_object *task, const struct error *er
 		    queue);
 		step_done(live);
 	} else {
-		send_step(live,
-		    &(struct queue_request){
-			.op = QUEUE_MOVE_TASK, .target_queue = current_step(live)->text});
+		send_step(live, &(struct queue_request){.op = QUEUE_MOVE_TASK,
+				    .target_queue = current_step(live)->text});
 	}
 }
 
@@ -206,10 +205,9 @@ static void do_move(struct live *live)
 		get_task(live, on_where);
 		return;
 	}
-	send_step(live,
-	    &(struct queue_request){.op = QUEUE_CLAIM_TASK,
-		.from_queue = live->run->in_progress_queue,
-		.target_queue = current_step(live)->text});
+	send_step(live, &(struct queue_request){.op = QUEUE_CLAIM_TASK,
+			    .from_queue = live->run->in_progress_queue,
+			    .target_queue = current_step(live)->text});
 }
 
 /* Whether a comment of exactly this text has come since the run began. */
@@ -308,7 +306,8 @@ static void on_moved_checked(void *arg, struct json_object *task, const struct e
 		live_retry(live, LONGEST_PAUSE, check_move);
 		return;
 	}
-	if (err == NULL && str_equal(json_get_string(task, "queue"), live->run->in_progress_queue)) {
+	if (err == NULL &&
+	    str_equal(json_get_string(task, "queue"), live->run->in_progress_queue)) {
 		live->run->outcome = OUTCOME_FAILURE;
 		free(live->end.error);
 		live->end.error = xstrdup("exit code 0 without moving the task");

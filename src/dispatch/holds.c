@@ -125,7 +125,7 @@ void holds_sweep(struct holds *holds, double now)
 {
 	struct hold *hold, *next;
 
-	HASH_ITER(hh, holds->by_task, hold, next)
+	HASH_ITER (hh, holds->by_task, hold, next)
 		if (hold->until + 3600 < now)
 			drop(holds, hold);
 }
@@ -134,6 +134,6 @@ void holds_free(struct holds *holds)
 {
 	struct hold *hold, *next;
 
-	HASH_ITER(hh, holds->by_task, hold, next)
+	HASH_ITER (hh, holds->by_task, hold, next)
 		drop(holds, hold);
 }

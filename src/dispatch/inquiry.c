@@ -54,9 +54,9 @@ void inquiry_begin(struct dispatcher *d, const char *task_id, void (*next)(struc
 	inquiry->fn = fn;
 	inquiry->arg = arg;
 	LIST_INSERT_HEAD(&d->inquiries, inquiry, link);
-	inquiry->queue_call = queue_call(d->queue,
-	    &(struct queue_request){.op = QUEUE_GET_TASK, .task_id = task_id}, QUEUE_TIMEOUT,
-	    on_task, inquiry);
+	inquiry->queue_call =
+	    queue_call(d->queue, &(struct queue_request){.op = QUEUE_GET_TASK, .task_id = task_id},
+		QUEUE_TIMEOUT, on_task, inquiry);
 }
 
 void inquiries_end(struct dispatcher *d)

@@ -4,8 +4,8 @@
 #include "dispatch/state.h"
 
 /*
- * A question about one task that takes several turns: the task is fetched from the queue and its last
- * run from the store, and then `next` goes on. It waits for one thing at a time.
+ * A question about one task that takes several turns: the task is fetched from the queue and its
+ * last run from the store, and then `next` goes on. It waits for one thing at a time.
  */
 struct inquiry {
 	struct dispatcher *d;

@@ -28,8 +28,8 @@ static struct queue_metrics *find_or_add(struct metrics *metrics, const char *qu
 	if (queue == NULL) {
 		queue = xcalloc(1, sizeof(*queue));
 		queue->queue_name = xstrdup(queue_name);
-		HASH_ADD_KEYPTR(hh, metrics->by_queue, queue->queue_name,
-		    strlen(queue->queue_name), queue);
+		HASH_ADD_KEYPTR(
+		    hh, metrics->by_queue, queue->queue_name, strlen(queue->queue_name), queue);
 	}
 	return queue;
 }
@@ -121,7 +121,7 @@ void metrics_clear(struct metrics *metrics)
 {
 	struct queue_metrics *queue, *next;
 
-	HASH_ITER(hh, metrics->by_queue, queue, next) {
+	HASH_ITER (hh, metrics->by_queue, queue, next) {
 		HASH_DEL(metrics->by_queue, queue);
 		free(queue->queue_name);
 		free(queue);

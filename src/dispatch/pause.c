@@ -42,8 +42,7 @@ void pause_forget(struct dispatcher *d, const char *queue_name)
 void pause_apply(struct dispatcher *d)
 {
 	for (size_t i = 0; i < d->route_count; i++)
-		d->routes[i].paused =
-		    d->paused || is_paused(d, d->routes[i].route->queue_name);
+		d->routes[i].paused = d->paused || is_paused(d, d->routes[i].route->queue_name);
 }
 
 bool pause_covers_all(const struct dispatcher *d)
@@ -160,13 +159,13 @@ void dispatcher_pause(
 	change->fn = fn;
 	change->arg = arg;
 	if (queue_name != NULL && poller_route(d, queue_name) == NULL) {
-		error_set(&change->err, ERROR_NOT_FOUND, "no route watches the queue \"%s\"",
-		    queue_name);
+		error_set(
+		    &change->err, ERROR_NOT_FOUND, "no route watches the queue \"%s\"", queue_name);
 		loop_defer(d->loop, refuse, change);
 	} else if (queue_name == NULL && !paused) {
 		store_forget_pauses(d->store, on_stored, change);
 	} else {
-		store_save_pause(d->store, queue_name != NULL ? queue_name : ALL, paused, on_stored,
-		    change);
+		store_save_pause(
+		    d->store, queue_name != NULL ? queue_name : ALL, paused, on_stored, change);
 	}
 }

@@ -94,9 +94,8 @@ static void on_pruned(void *arg, char *const *run_ids)
 	size_t count = 0;
 
 	for (; run_ids[count] != NULL; count++)
-		worker_submit(d->worker,
-		    &(struct worker_job){
-			.run = remove_folder, .arg = fs_join(d->runs_dir, run_ids[count])});
+		worker_submit(d->worker, &(struct worker_job){.run = remove_folder,
+					     .arg = fs_join(d->runs_dir, run_ids[count])});
 	if (count > 0)
 		d->next_prune = 0; /* there may be more */
 }
@@ -137,7 +136,8 @@ static void candidates_free(struct dispatcher *d)
 	d->candidate_count = d->candidate_next = 0;
 }
 
-/* Whether more is to be asked for at once: all of a full answer was not ready, and slots are free. */
+/* Whether more is to be asked for at once: all of a full answer was not ready, and slots are free.
+ */
 static bool wants_more(const struct dispatcher *d, struct route_state *route)
 {
 	if (route->returned < route->limit || !route_has_room(route))
@@ -192,19 +192,24 @@ static void fill_slots(struct dispatcher *d)
 			d->candidate_next++;
 			continue;
 		}
+		/* Those that are being prepared may not be ready after all, and make room again:
+		 * only what they do not let in is left behind, or the queue would be polled without
+		 * end. */
 		if (!route_has_room(candidate->route)) {
+			if (candidate->route->preparing > 0)
+				return;
 			candidate->route->behind = true;
 			d->candidate_next++;
 			continue;
 		}
 		if (!slot_free(d)) {
-			candidate->route->behind = true;
 			if (d->preparing > 0)
-				return; /* one of them may not be ready after all */
+				return;
 			break;
 		}
 		d->candidate_next++;
 		d->preparing++;
+		candidate->route->preparing++;
 		claim_begin(d, candidate->route, candidate->task);
 	}
 	if (d->preparing == 0) {
@@ -217,13 +222,16 @@ static void fill_slots(struct dispatcher *d)
 void poller_prepared(struct dispatcher *d, struct route_state *route, bool begun)
 {
 	d->preparing--;
+	if (route != NULL)
+		route->preparing--;
 	if (begun)
 		route->begun++;
 	if (d->poll_call == NULL)
 		fill_slots(d);
 }
 
-static void add_candidates(struct dispatcher *d, struct route_state *route, struct json_object *tasks)
+static void add_candidates(
+    struct dispatcher *d, struct route_state *route, struct json_object *tasks)
 {
 	for (size_t i = 0; i < json_object_array_length(tasks); i++) {
 		struct json_object *task = json_object_array_get_idx(tasks, i);
@@ -231,8 +239,8 @@ static void add_candidates(struct dispatcher *d, struct route_state *route, stru
 		if (!str_equal(json_get_string(task, "queue"), route->route->queue_name))
 			continue;
 		route->returned++;
-		d->candidates = xreallocarray(
-		    d->candidates, d->candidate_count + 1, sizeof(*d->candidates));
+		d->candidates =
+		    xreallocarray(d->candidates, d->candidate_count + 1, sizeof(*d->candidates));
 		d->candidates[d->candidate_count++] =
 		    (struct candidate){route, json_object_get(task)};
 	}
@@ -334,6 +342,8 @@ static void poll_now(struct dispatcher *d)
 	}
 	if (count > 0)
 		send_poll(d, queues);
+	else
+		dispatcher_check_rest(d); /* all may be paused */
 	free(queues);
 }
 

@@ -107,8 +107,10 @@ void dispatcher_metrics(struct dispatcher *d, struct str *out)
 	    d->config->max_concurrent_agents);
 	gauge(out, "athanore_unfinished_runs", "Runs that are not done, waiting ones included.",
 	    HASH_COUNT(d->lives));
-	route_gauge(d, out, "athanore_route_slots_used", "Slots that the route's runs hold.", slots_of);
-	route_gauge(d, out, "athanore_route_paused", "Whether no task is taken for the route.", paused_of);
+	route_gauge(
+	    d, out, "athanore_route_slots_used", "Slots that the route's runs hold.", slots_of);
+	route_gauge(
+	    d, out, "athanore_route_paused", "Whether no task is taken for the route.", paused_of);
 	metrics_print(&d->metrics, out);
 	json_object_put(obstacles);
 }

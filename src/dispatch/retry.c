@@ -13,7 +13,8 @@ static bool agent_on_it(struct inquiry *inquiry, struct error *err)
 		return false;
 	error_set(err, ERROR_CONFLICT,
 	    live->run->state == RUN_FINISHING
-		? "run %s on the task \"%s\" has ended, and its last steps are being done; try again "
+		? "run %s on the task \"%s\" has ended, and its last steps are being done; try "
+		  "again "
 		  "when they are"
 		: "run %s is at work on the task \"%s\"; DELETE /agents/{task_id} ends it",
 	    live->run->id, inquiry->task_id);
@@ -23,15 +24,16 @@ static bool agent_on_it(struct inquiry *inquiry, struct error *err)
 /* Whether the task stands where a run of the route leaves it when it has failed. */
 static bool left_by(const struct route *route, const char *queue)
 {
-	return str_equal(route->in_progress_queue, queue) || str_equal(route->dead_letter_queue, queue);
+	return str_equal(route->in_progress_queue, queue) ||
+	       str_equal(route->dead_letter_queue, queue);
 }
 
 /* The same by what its last run was told. */
 static bool left_by_run(const struct run *run, const char *queue)
 {
 	return run != NULL &&
-	    (str_equal(run->in_progress_queue, queue) ||
-		str_equal(json_get_string(run->options, "dead_letter_queue"), queue));
+	       (str_equal(run->in_progress_queue, queue) ||
+		   str_equal(json_get_string(run->options, "dead_letter_queue"), queue));
 }
 
 /*
@@ -55,7 +57,8 @@ static const char *source_queue(struct inquiry *inquiry, const char *queue, stru
 			continue;
 		if (found != NULL) {
 			error_set(err, ERROR_CONFLICT,
-			    "the task is in \"%s\", where the routes of \"%s\" and \"%s\" both leave "
+			    "the task is in \"%s\", where the routes of \"%s\" and \"%s\" both "
+			    "leave "
 			    "tasks; move it to the one that is meant",
 			    queue, found, route->queue_name);
 			return NULL;
@@ -107,9 +110,10 @@ static void on_moved(void *arg, struct json_object *result, const struct error *
 	if (err != NULL) {
 		inquiry_end(inquiry, NULL, err);
 	} else if (json_object_is_type(result, json_type_boolean) &&
-	    !json_object_get_boolean(result)) {
+		   !json_object_get_boolean(result)) {
 		error_set(&gone, ERROR_CONFLICT,
-		    "somebody moved the task \"%s\" at this moment; look where it is", inquiry->task_id);
+		    "somebody moved the task \"%s\" at this moment; look where it is",
+		    inquiry->task_id);
 		inquiry_end(inquiry, NULL, &gone);
 		error_clear(&gone);
 	} else {

@@ -118,8 +118,7 @@ static void save(struct route_change *change)
 {
 	char *text = json_print(change->given);
 
-	store_save_route(
-	    change->d->store, change->route->queue_name, text, on_stored, change);
+	store_save_route(change->d->store, change->route->queue_name, text, on_stored, change);
 	free(text);
 }
 
@@ -129,8 +128,7 @@ static void create(struct route_change *change)
 	struct error err = {0};
 	const char *field;
 
-	change->route =
-	    route_define(d, d->config->defaults, false, change->options, &field, &err);
+	change->route = route_define(d, d->config->defaults, false, change->options, &field, &err);
 	if (change->route == NULL) {
 		refuse(change, field, &err);
 		return;
@@ -144,9 +142,9 @@ static struct json_object *merge(struct json_object *given, struct json_object *
 {
 	struct json_object *merged = json_object_new_object();
 
-	json_object_object_foreach(given, key, value)
+	json_object_object_foreach (given, key, value)
 		json_put(merged, key, json_object_get(value));
-	json_object_object_foreach(changes, name, changed)
+	json_object_object_foreach (changes, name, changed)
 		json_put(merged, name, json_object_get(changed));
 	return merged;
 }
@@ -192,7 +190,7 @@ static void update(struct route_change *change)
 		put(change);
 }
 
-static void delete(struct route_change *change)
+static void delete (struct route_change *change)
 {
 	struct dispatcher *d = change->d;
 	struct route_state *state = poller_route(d, change->queue_name);

@@ -20,12 +20,13 @@ static bool is_null(struct json_object *options, const char *name)
 	return json_object_object_get_ex(options, name, &value) && value == NULL;
 }
 
-/* The options that the script's table reads: without the prompt, and without nulls that it has not. */
+/* The options that the script's table reads: without the prompt, and without nulls that it has not.
+ */
 static struct json_object *readable(struct json_object *options)
 {
 	struct json_object *copy = json_object_new_object();
 
-	json_object_object_foreach(options, key, value)
+	json_object_object_foreach (options, key, value)
 		json_put(copy, key, json_object_get(value));
 	json_object_object_del(copy, "prompt");
 	for (size_t i = 0; left_out[i] != NULL; i++)
@@ -46,9 +47,10 @@ static bool read_prompt(struct route *route, struct json_object *options, struct
 	}
 	if (value == NULL)
 		return route->prompt != NULL || route->script_index >= 0 ||
-		    error_set(err, ERROR_INVALID,
-			"prompt is missing: the text for the agent, in which {{task.id}} and its "
-			"like stand for the task's");
+		       error_set(err, ERROR_INVALID,
+			   "prompt is missing: the text for the agent, in which {{task.id}} and "
+			   "its "
+			   "like stand for the task's");
 	if (!json_object_is_type(value, json_type_string))
 		return error_set(err, ERROR_INVALID, "prompt must be a string");
 	text = json_object_get_string(value);
@@ -103,10 +105,11 @@ static bool check_command(
     struct dispatcher *d, const struct route *route, const char **field, struct error *err)
 {
 	*field = "command";
-	if (route->command[0] != NULL || route->script_index >= 0 || !d->config->agent_needs_command)
+	if (route->command[0] != NULL || route->script_index >= 0 ||
+	    !d->config->agent_needs_command)
 		return true;
-	return error_set(err, ERROR_INVALID,
-	    "command is missing: the script sets none for all routes");
+	return error_set(
+	    err, ERROR_INVALID, "command is missing: the script sets none for all routes");
 }
 
 static bool check_beside(struct dispatcher *d, const struct route *route, bool replace,

@@ -42,13 +42,21 @@ static void settle(struct dispatcher *d)
 	pause_apply(d);
 }
 
-static int count_slots(const struct dispatcher *d, const char *queue_name)
+/* Whether the claim has not got past its script. */
+static bool is_preparing(const struct live *live)
 {
-	int count = 0;
+	return live->script_call != NULL && live->run->state == RUN_CLAIMING && !live->stored;
+}
 
-	for (const struct live *live = d->lives; live != NULL; live = live->hh.next)
-		count += live->has_slot && strcmp(live->run->queue_name, queue_name) == 0;
-	return count;
+/* What an earlier route of the queue has left: its runs and claims still end. */
+static void count_lives(const struct dispatcher *d, struct route_state *state)
+{
+	for (const struct live *live = d->lives; live != NULL; live = live->hh.next) {
+		if (strcmp(live->run->queue_name, state->route->queue_name) != 0)
+			continue;
+		state->running += live->has_slot;
+		state->preparing += is_preparing(live);
+	}
 }
 
 static struct route_state *add(struct dispatcher *d, struct route *route)
@@ -58,15 +66,14 @@ static struct route_state *add(struct dispatcher *d, struct route *route)
 	d->routes = xreallocarray(d->routes, d->route_count + 1, sizeof(*d->routes));
 	state = &d->routes[d->route_count++];
 	*state = (struct route_state){.route = route};
-	state->running = count_slots(d, route->queue_name);
+	count_lives(d, state);
 	return state;
 }
 
 void route_table_drop_claims(struct dispatcher *d, const char *queue_name)
 {
 	for (struct live *live = d->lives; live != NULL; live = live->hh.next)
-		if (live->script_call != NULL && live->run->state == RUN_CLAIMING &&
-		    !live->stored &&
+		if (is_preparing(live) &&
 		    (queue_name == NULL || strcmp(live->run->queue_name, queue_name) == 0))
 			live->stale = true;
 }
@@ -150,8 +157,9 @@ static void keep_inactive(struct dispatcher *d, const char *queue_name, const ch
 {
 	struct inactive_route *item = xcalloc(1, sizeof(*item));
 
-	log_error("the route of queue \"%s\", made through the API, is not used: %s; mend the script, "
-		  "or DELETE the route",
+	log_error(
+	    "the route of queue \"%s\", made through the API, is not used: %s; mend the script, "
+	    "or DELETE the route",
 	    queue_name, why);
 	item->queue_name = xstrdup(queue_name);
 	item->error = xstrdup(why);
@@ -165,9 +173,8 @@ static void load_stored(void *arg, const char *queue_name, const char *options)
 	struct error err = {0};
 	struct json_object *given = json_parse(options, strlen(options), &err);
 	const char *field;
-	struct route *route = given == NULL
-	    ? NULL
-	    : route_define(d, d->config->defaults, NULL, given, &field, &err);
+	struct route *route =
+	    given == NULL ? NULL : route_define(d, d->config->defaults, NULL, given, &field, &err);
 
 	if (route != NULL) {
 		route_table_put(d, route, given);

@@ -3,7 +3,8 @@
 
 #include "dispatch/state.h"
 
-/* The routes in force: what poller, claims and requests see of them. All in state.h's dispatcher. */
+/* The routes in force: what poller, claims and requests see of them. All in state.h's dispatcher.
+ */
 
 /* A stored route that cannot be used beside the script as it is now. */
 struct inactive_route {
@@ -23,8 +24,8 @@ void route_table_free(struct dispatcher *d);
 
 /*
  * Adds the route, or puts it in the place of the one that watches its queue. Takes over route and
- * given (its options as JSON; NULL: it is the script's, changed). Runs under way go on as they are; a
- * claim whose script still runs is let go and made anew.
+ * given (its options as JSON; NULL: it is the script's, changed). Runs under way go on as they are;
+ * a claim whose script still runs is let go and made anew.
  */
 struct route_state *route_table_put(
     struct dispatcher *d, struct route *route, struct json_object *given);

@@ -22,19 +22,21 @@
  * sets anew.
  */
 struct route_state {
-	struct route *route;	   /* owned */
-	struct json_object *given; /* made through the API: the options as they were given, else NULL */
-	bool changed;		   /* the script's, but not as the script has it */
-	bool paused;		   /* it alone, or all */
+	struct route *route; /* owned */
+	struct json_object
+	    *given;	  /* made through the API: the options as they were given, else NULL */
+	bool changed;	  /* the script's, but not as the script has it */
+	bool paused;	  /* it alone, or all */
 	double next_poll; /* monotonic */
-	bool due;         /* to be polled as soon as there is a slot */
-	bool behind;      /* the last poll may have left tasks there */
-	bool polled;      /* part of the poll under way */
-	size_t limit;     /* tasks to ask for; grows while all that came is not ready */
+	bool due;	  /* to be polled as soon as there is a slot */
+	bool behind;	  /* the last poll may have left tasks there */
+	bool polled;	  /* part of the poll under way */
+	size_t limit;	  /* tasks to ask for; grows while all that came is not ready */
 	size_t returned;  /* by the poll under way */
-	size_t begun;     /* claims begun out of it */
-	int running;      /* slots that its runs hold */
-	char *error;      /* what its script said last, or NULL */
+	size_t begun;	  /* claims begun out of it */
+	int preparing;	  /* of those claims, the ones that have not got past their script */
+	int running;	  /* slots that its runs hold */
+	char *error;	  /* what its script said last, or NULL */
 	int64_t error_at;
 };
 
@@ -46,7 +48,7 @@ struct live {
 	struct dispatcher *d;
 	struct run *run;
 	struct json_object *task; /* as the poll saw it; NULL after a restart */
-	bool stored;              /* it stands in the store */
+	bool stored;		  /* it stands in the store */
 	bool has_slot;
 	bool moved_by_agent;
 	bool stale; /* its route was changed or paused while its script ran: it is let go */
@@ -58,8 +60,8 @@ struct live {
 	struct process *process;
 	struct loop_timer *timer; /* for another try of what failed */
 	void (*again)(struct live *live);
-	int failures; /* tries of the present step that failed */
-	bool unsure;  /* the present step may have reached the backend already */
+	int failures;	  /* tries of the present step that failed */
+	bool unsure;	  /* the present step may have reached the backend already */
 	bool folder_busy; /* a job for its folder is with the storage thread */
 	size_t survivors; /* processes of a lost run that would not die */
 	struct run_end end;
@@ -129,9 +131,9 @@ struct dispatcher {
 
 	enum stop_phase stopping;
 	struct loop_timer *stop_timer;
-	bool failed;       /* `once` ended without having been able to poll */
+	bool failed;	   /* `once` ended without having been able to poll */
 	bool rest_pending; /* a check for rest is on its way */
-	bool kicked;       /* so is a look at what waits */
+	bool kicked;	   /* so is a look at what waits */
 };
 
 /* ---- live.c ---- */
@@ -157,7 +159,8 @@ void live_log(struct live *live, int level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 const struct route *live_route(struct live *live); /* NULL: the script has it no more */
 
-/* The dispatcher has come to rest: nothing more is begun for the run, it goes on at the next start. */
+/* The dispatcher has come to rest: nothing more is begun for the run, it goes on at the next start.
+ */
 bool live_frozen(const struct live *live);
 
 /* ---- poller.c ---- */
@@ -166,7 +169,8 @@ void poller_start(struct dispatcher *d);
 void poller_stop(struct dispatcher *d);
 /* Slots, holds or tasks changed: goes on with what waits for them. */
 void poller_kick(struct dispatcher *d);
-/* A claim has got past its script: `begun` where a run came of it. route may be NULL, gone, then. */
+/* A claim has got past its script: `begun` where a run came of it. route may be NULL, gone, then.
+ */
 void poller_prepared(struct dispatcher *d, struct route_state *route, bool begun);
 struct route_state *poller_route(struct dispatcher *d, const char *queue_name);
 
@@ -210,7 +214,8 @@ void finish_poke(struct dispatcher *d);
 
 /* ---- hooks.c ---- */
 
-/* Each calls the agent adapter's function, if there is one, and then `next`, in this turn or later. */
+/* Each calls the agent adapter's function, if there is one, and then `next`, in this turn or later.
+ */
 void hooks_before(struct live *live, void (*next)(struct live *live, const struct error *err));
 void hooks_outcome(struct live *live, void (*next)(struct live *live));
 void hooks_after(struct live *live, void (*next)(struct live *live));

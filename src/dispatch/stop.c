@@ -10,7 +10,8 @@
 /* A running agent that is to be left to its supervisor. */
 static bool may_be_left(const struct dispatcher *d, const struct live *live)
 {
-	return d->stopping == STOP_DETACH && live->run->state == RUN_RUNNING && live->process != NULL;
+	return d->stopping == STOP_DETACH && live->run->state == RUN_RUNNING &&
+	       live->process != NULL;
 }
 
 static bool anything_live(const struct dispatcher *d)
@@ -94,7 +95,7 @@ static void cancel_all(struct dispatcher *d)
 {
 	struct live *live, *next;
 
-	HASH_ITER(hh, d->lives, live, next)
+	HASH_ITER (hh, d->lives, live, next)
 		if (live->run->state != RUN_FINISHING)
 			runner_cancel(live, CANCEL_SHUTDOWN);
 }
@@ -121,8 +122,9 @@ void dispatcher_stop(struct dispatcher *d)
 		cancel_all(d);
 	} else {
 		log_info("stopping: %s",
-		    phase == STOP_DETACH ? "the agents go on without the daemon"
-					 : "waiting for the agents to end (a second signal ends them)");
+		    phase == STOP_DETACH
+			? "the agents go on without the daemon"
+			: "waiting for the agents to end (a second signal ends them)");
 	}
 	finish_poke(d);
 	dispatcher_check_rest(d);

@@ -192,8 +192,7 @@ int dispatcher_retry_count(struct dispatcher *d, const char *task_id)
 	if (live != NULL)
 		return retries_get(&d->retries, task_id, live->run->queue_name, NULL);
 	for (size_t i = 0; i < d->route_count; i++) {
-		int count =
-		    retries_get(&d->retries, task_id, d->routes[i].route->queue_name, NULL);
+		int count = retries_get(&d->retries, task_id, d->routes[i].route->queue_name, NULL);
 
 		if (count > 0)
 			return count;
@@ -253,7 +252,8 @@ static void on_last_run(void *arg, struct run *run)
 	struct error err = {0};
 
 	if (run == NULL) {
-		error_set(&err, ERROR_NOT_FOUND, "no agent has run on the task \"%s\"", view->task_id);
+		error_set(
+		    &err, ERROR_NOT_FOUND, "no agent has run on the task \"%s\"", view->task_id);
 		view->fn(view->arg, NULL, &err);
 		error_clear(&err);
 		view_free(view);

@@ -11,7 +11,7 @@
 enum shutdown_mode {
 	SHUTDOWN_CANCEL, /* end the agents and put their tasks back */
 	SHUTDOWN_DETACH, /* leave the agents to their supervisors */
-	SHUTDOWN_DRAIN,  /* wait for the agents */
+	SHUTDOWN_DRAIN,	 /* wait for the agents */
 };
 
 enum backend_kind {
@@ -40,7 +40,7 @@ struct config {
 	enum shutdown_mode on_shutdown;
 	double stop_timeout;
 	int64_t max_log; /* bytes of output kept for one run */
-	int log_level;   /* enum log_level, or -1: the script does not say */
+	int log_level;	 /* enum log_level, or -1: the script does not say */
 
 	enum backend_kind backend;
 	char *backend_path; /* json_file: absolute */

@@ -15,8 +15,8 @@ struct check {
 	void *arg;
 };
 
-__attribute__((format(printf, 4, 5))) static void tell(const struct check *check,
-    enum error_code code, const char *field, const char *fmt, ...)
+__attribute__((format(printf, 4, 5))) static void tell(
+    const struct check *check, enum error_code code, const char *field, const char *fmt, ...)
 {
 	va_list ap;
 	char *message;
@@ -65,7 +65,8 @@ static void check_in_progress(const struct check *check)
 
 	if (str_equal(route->in_progress_queue, route->queue_name)) {
 		tell(check, ERROR_INVALID, "in_progress_queue",
-		    "in_progress_queue '%s' is the queue that the route watches: its tasks would be "
+		    "in_progress_queue '%s' is the queue that the route watches: its tasks would "
+		    "be "
 		    "taken again and again",
 		    route->in_progress_queue);
 	} else if (other != NULL) {
@@ -93,7 +94,8 @@ static void check_targets(const struct check *check)
 
 	if (str_equal(route->dead_letter_queue, route->queue_name))
 		tell(check, ERROR_INVALID, "dead_letter_queue",
-		    "dead_letter_queue '%s' is the queue that the route watches: failed tasks would "
+		    "dead_letter_queue '%s' is the queue that the route watches: failed tasks "
+		    "would "
 		    "come back for ever%s",
 		    route->queue_name,
 		    advice(check, route->dead_letter_queue, defaults->dead_letter_queue,
@@ -114,7 +116,8 @@ static void check_targets(const struct check *check)
 	if (route->dead_letter_queue != NULL &&
 	    str_equal(route->dead_letter_queue, route->in_progress_queue))
 		tell(check, ERROR_INVALID, "dead_letter_queue",
-		    "dead_letter_queue '%s' is the in_progress_queue: failed tasks would stay where "
+		    "dead_letter_queue '%s' is the in_progress_queue: failed tasks would stay "
+		    "where "
 		    "they are",
 		    route->dead_letter_queue);
 }

@@ -33,8 +33,9 @@ static struct script_dispatcher *check_self(lua_State *L, const char *method)
 	return *box;
 }
 
-static struct option_target target_of(struct script *script, const struct script_dispatcher *dispatcher,
-    struct route *route, const struct place *place, const char *what)
+static struct option_target target_of(struct script *script,
+    const struct script_dispatcher *dispatcher, struct route *route, const struct place *place,
+    const char *what)
 {
 	return (struct option_target){.config = dispatcher->config,
 	    .route = route,
@@ -102,7 +103,8 @@ static void read_backend(lua_State *L, struct script *script, struct script_disp
 }
 
 /* default_agent of the table at 1, or athanore.subprocess{}, likewise. */
-static void read_default_agent(lua_State *L, struct script *script, struct script_dispatcher *dispatcher)
+static void read_default_agent(
+    lua_State *L, struct script *script, struct script_dispatcher *dispatcher)
 {
 	bool needs_command;
 	char agent[100];
@@ -138,8 +140,8 @@ static int dispatcher_create(lua_State *L)
 	box = lua_newuserdatauv(L, sizeof(struct script_dispatcher *), VALUE_COUNT);
 	*box = dispatcher = create(L, script);
 	luaL_setmetatable(L, METATABLE);
-	target =
-	    target_of(script, dispatcher, dispatcher->config->defaults, &dispatcher->place, "dispatcher");
+	target = target_of(
+	    script, dispatcher, dispatcher->config->defaults, &dispatcher->place, "dispatcher");
 	(void)options_read(L, 1, dispatcher_options, &target);
 	set_defaults(dispatcher);
 	if (!lua_istable(L, 1)) {
@@ -163,7 +165,8 @@ static int dispatcher_create(lua_State *L)
 /* ---- dispatcher:route ---- */
 
 /* A new route with the dispatcher's defaults, owned by its configuration. */
-static struct route *add_route(lua_State *L, struct script *script, struct script_dispatcher *dispatcher)
+static struct route *add_route(
+    lua_State *L, struct script *script, struct script_dispatcher *dispatcher)
 {
 	size_t n = dispatcher->config->route_count;
 	struct route *route = route_copy(dispatcher->config->defaults);
@@ -208,7 +211,8 @@ static void merge_prompt(lua_State *L, struct script *script, const struct place
 }
 
 /* Sets agent in the table of functions on top: the route's own, or the default. */
-static void read_agent(lua_State *L, struct script *script, struct script_dispatcher *dispatcher, size_t n)
+static void read_agent(
+    lua_State *L, struct script *script, struct script_dispatcher *dispatcher, size_t n)
 {
 	const char *name = "agent";
 	char agent[100];

@@ -134,15 +134,14 @@ static bool read_strings(struct reading *reading, char ***list)
 	size_t n;
 
 	if (!json_object_is_type(reading->value, json_type_array))
-		return wrong_type(reading,
-		    reading->option->type == OPTION_COMMAND
-			? "a string (one executable) or a list of strings"
-			: "a list of strings");
+		return wrong_type(reading, reading->option->type == OPTION_COMMAND
+					       ? "a string (one executable) or a list of strings"
+					       : "a list of strings");
 	n = json_object_array_length(reading->value);
 	*list = xcalloc(n + 1, sizeof(**list));
 	for (size_t i = 0; i < n; i++) {
-		const char *text = text_of(reading, json_object_array_get_idx(reading->value, i),
-		    "a list of strings");
+		const char *text = text_of(
+		    reading, json_object_array_get_idx(reading->value, i), "a list of strings");
 
 		if (text == NULL) {
 			xstrv_free(*list);
@@ -182,11 +181,10 @@ static bool read_env(struct reading *reading)
 
 	if (!json_object_is_type(reading->value, json_type_object))
 		return wrong_type(reading, "an object of variables");
-	json_object_object_foreach(reading->value, key, value)
-	{
+	json_object_object_foreach (reading->value, key, value) {
 		const char *name = reading->option->name;
 		bool scalar = value != NULL && !json_object_is_type(value, json_type_object) &&
-		    !json_object_is_type(value, json_type_array);
+			      !json_object_is_type(value, json_type_array);
 
 		if (!value_check_variable(key, name, reading->err))
 			return false;
@@ -233,8 +231,8 @@ static bool read_value(struct reading *reading)
 	case OPTION_LUA:
 		break;
 	}
-	return error_set(reading->err, ERROR_INVALID, "%s can be given by a script only",
-	    reading->option->name);
+	return error_set(
+	    reading->err, ERROR_INVALID, "%s can be given by a script only", reading->option->name);
 }
 
 /* null, and 0 for a number, where the option can be switched off. */
@@ -247,16 +245,16 @@ static bool is_off(const struct reading *reading)
 	if (value == NULL)
 		return true;
 	return reading->option->type != OPTION_TEXT &&
-	    (json_object_is_type(value, json_type_int) ||
-		json_object_is_type(value, json_type_double)) &&
-	    json_object_get_double(value) == 0;
+	       (json_object_is_type(value, json_type_int) ||
+		   json_object_is_type(value, json_type_double)) &&
+	       json_object_get_double(value) == 0;
 }
 
 /* Whether the object has to have it: what is set already may stay. */
 static bool is_missing(const struct reading *reading)
 {
 	return (reading->option->flags & OPTION_REQUIRED) != 0 &&
-	    reading->option->type == OPTION_TEXT && *(char **)(void *)reading->slot == NULL;
+	       reading->option->type == OPTION_TEXT && *(char **)(void *)reading->slot == NULL;
 }
 
 static bool read_option(const struct option *option, struct json_object *object,
@@ -269,8 +267,8 @@ static bool read_option(const struct option *option, struct json_object *object,
 	if (reading.slot != NULL)
 		reading.slot += option->offset;
 	if (!json_object_object_get_ex(object, option->name, &reading.value))
-		return !is_missing(&reading) ||
-		    error_set(err, ERROR_INVALID, "%s is missing in %s", option->name, target->what);
+		return !is_missing(&reading) || error_set(err, ERROR_INVALID, "%s is missing in %s",
+						    option->name, target->what);
 	if (!is_off(&reading))
 		return read_value(&reading);
 	option_clear(option, reading.slot);

@@ -68,7 +68,8 @@ void script_check(struct script *script, const struct script_dispatcher *dispatc
  */
 void script_set_route_functions(lua_State *L, int script_index); /* pops the table */
 /* Raises where there are none. */
-/* A route that the script does not have (script_index -1) gets {agent=} of the dispatcher's default. */
+/* A route that the script does not have (script_index -1) gets {agent=} of the dispatcher's
+ * default. */
 void script_push_route_functions(lua_State *L, const struct route *route);
 void script_set_backend(lua_State *L); /* pops it */
 void script_push_backend(lua_State *L);

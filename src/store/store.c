@@ -37,8 +37,8 @@ static const char *const migrations[] = {
 
 #define SCHEMA_VERSION (int)(sizeof(migrations) / sizeof(migrations[0]))
 
-#define RUN_COLUMNS \
-	"id, task_id, task_name, queue_name, in_progress_queue, state, outcome, attempt," \
+#define RUN_COLUMNS                                                                                \
+	"id, task_id, task_name, queue_name, in_progress_queue, state, outcome, attempt,"          \
 	" created_at, started_at, ended_at, pid, exit_code, signal, error, attention, token_hash," \
 	" options, prompt, input, steps, retries_after, retries_ours"
 
@@ -83,8 +83,8 @@ static const char *const statements[STMT_COUNT] = {
 
 bool store_error(struct store *store, struct error *err, const char *what)
 {
-	return error_set(err, ERROR_UNAVAILABLE, "%s %s: %s", what, store->path,
-	    sqlite3_errmsg(store->db));
+	return error_set(
+	    err, ERROR_UNAVAILABLE, "%s %s: %s", what, store->path, sqlite3_errmsg(store->db));
 }
 
 /* Begins a group: on the storage thread. */
@@ -319,7 +319,8 @@ static bool migrate(struct store *store, struct error *err)
 		return store_error(store, err, "cannot read");
 	if (version > SCHEMA_VERSION)
 		return error_set(err, ERROR_CONFLICT,
-		    "%s was written by a newer athanore (schema %d, this one knows %d): run that one, or "
+		    "%s was written by a newer athanore (schema %d, this one knows %d): run that "
+		    "one, or "
 		    "use another --state-dir",
 		    store->path, version, SCHEMA_VERSION);
 	for (; version < SCHEMA_VERSION; version++) {
@@ -354,10 +355,13 @@ struct store *store_open(
 	store->backend = xstrdup(backend);
 	store->group = (struct worker_group){.begin = group_begin, .end = group_end, .arg = store};
 	STAILQ_INIT(&store->group_jobs);
-	ok = sqlite3_open(store->path, &store->db) == SQLITE_OK || store_error(store, err, "cannot open");
+	ok = sqlite3_open(store->path, &store->db) == SQLITE_OK ||
+	     store_error(store, err, "cannot open");
 	/* The timeout first: the journal mode may have to wait for another process already. */
-	ok = ok && exec(store, "PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL;"
-			       "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;", err);
+	ok = ok && exec(store,
+		       "PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL;"
+		       "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+		       err);
 	ok = ok && migrate(store, err) && prepare(store, err);
 	if (ok)
 		return store;

@@ -43,8 +43,8 @@ void store_save_retries(
 void store_save_fact(struct store *store, const char *name, const char *value);
 
 /* A route made through the API: its options as JSON text, under the queue that it watches. */
-void store_save_route(struct store *store, const char *queue_name, const char *options, store_fn fn,
-    void *arg);
+void store_save_route(
+    struct store *store, const char *queue_name, const char *options, store_fn fn, void *arg);
 /* Forgets it, and whether it was paused. */
 void store_delete_route(struct store *store, const char *queue_name, store_fn fn, void *arg);
 
@@ -68,8 +68,8 @@ bool store_load_retries(struct store *store, store_retries_fn fn, void *arg, str
 bool store_load_routes(struct store *store,
     void (*fn)(void *arg, const char *queue_name, const char *options), void *arg,
     struct error *err) __attribute__((warn_unused_result));
-bool store_load_pauses(struct store *store, void (*fn)(void *arg, const char *queue_name), void *arg,
-    struct error *err) __attribute__((warn_unused_result));
+bool store_load_pauses(struct store *store, void (*fn)(void *arg, const char *queue_name),
+    void *arg, struct error *err) __attribute__((warn_unused_result));
 
 /* At start only. The caller frees it; NULL where there is none. */
 char *store_load_fact(struct store *store, const char *name);

@@ -70,7 +70,7 @@ struct store_job {
 	/* Reads the rows of the last op; on the storage thread. NULL: it has none. */
 	bool (*row)(struct store_job *job, sqlite3_stmt *stmt);
 	void (*done)(struct store_job *job); /* on the loop, before the job is freed; may be NULL */
-	void *result;                        /* row's and done's own */
+	void *result;			     /* row's and done's own */
 	store_fn fn;
 	void *arg;
 	struct error err; /* set: it failed */

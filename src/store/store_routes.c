@@ -15,8 +15,8 @@ static struct store_op *queue_op(
 	return op;
 }
 
-void store_save_route(struct store *store, const char *queue_name, const char *options, store_fn fn,
-    void *arg)
+void store_save_route(
+    struct store *store, const char *queue_name, const char *options, store_fn fn, void *arg)
 {
 	struct store_job *job = store_job_create(store, fn, arg);
 	struct store_op *op = queue_op(job, STMT_SAVE_ROUTE, queue_name);
@@ -87,8 +87,8 @@ static void load_pause(void *arg, sqlite3_stmt *stmt)
 	load->fn(load->arg, (const char *)sqlite3_column_text(stmt, 0));
 }
 
-bool store_load_pauses(struct store *store, void (*fn)(void *arg, const char *queue_name), void *arg,
-    struct error *err)
+bool store_load_pauses(struct store *store, void (*fn)(void *arg, const char *queue_name),
+    void *arg, struct error *err)
 {
 	struct load_pauses load = {fn, arg};
 

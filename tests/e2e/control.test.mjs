@@ -192,6 +192,19 @@ test('explain asks when, and tells of max_concurrent and of failed prompts', asy
   go(d)
 })
 
+for (const [name, options, route] of [['all', 'max_concurrent_agents = 1', ''], ['a route', '', 'max_concurrent = 1,']]) {
+  test(`tasks that are not ready and share one slot of ${name} are not polled without end`, async (t) => {
+    const d = await start(t, {
+      options: options, route: `${route} poll_interval = 600, when = function(task) return task.id == "last" end`,
+      board: { Todo: [task('1'), task('2'), task('3'), task('last')] },
+    })
+    await d.until(() => d.where().last === 'Done')
+    for (let i = 0; i < 20; i++) await d.get('/tasks/1/explain')
+    const polls = Number(/^athanore_polls_total (\d+)$/m.exec((await d.get('/metrics')).text)[1])
+    assert.ok(polls < 20, `${polls} polls`)
+  })
+}
+
 test('explain tells when the next poll is', async (t) => {
   const d = await start(t, { route: 'poll_interval = 600' })
   await polled(d)

@@ -78,7 +78,8 @@ static void test_to_json(void **state)
 	assert_json(route,
 	    "{\"queue_name\":\"Todo\",\"in_progress_queue\":\"WIP\",\"command\":[\"claude\"],"
 	    "\"args\":[\"-p\",\"\"],\"cwd\":\"/tmp\",\"env\":[\"KEY\",\"EMPTY\"],"
-	    "\"agent\":\"subprocess\",\"prompt\":\"Do {{task.id}}\",\"timeout\":0.5,\"stall_timeout\":60,\"poll_interval\":30,"
+	    "\"agent\":\"subprocess\",\"prompt\":\"Do "
+	    "{{task.id}}\",\"timeout\":0.5,\"stall_timeout\":60,\"poll_interval\":30,"
 	    "\"retry_backoff\":2.25,\"priority\":0,\"max_retries\":3,"
 	    "\"dead_letter_queue\":\"Dead\",\"success_queue\":\"Done\",\"require_move\":true,"
 	    "\"cancel_when_moved\":true,\"max_concurrent\":2}");
