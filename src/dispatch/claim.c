@@ -116,11 +116,10 @@ static void on_prepared(void *arg, struct script_prepared *prepared, const struc
 	struct live *live = arg;
 	struct dispatcher *d = live->d;
 	struct route_state *state = poller_route(d, live->run->queue_name);
-	bool begun = err == NULL && prepared->ready && live->cancel == CANCEL_NONE &&
-		     !live->stale && state != NULL;
+	bool begun = err == NULL && prepared->ready && live->cancel == CANCEL_NONE && state != NULL;
 
 	live->script_call = NULL;
-	if (err != NULL && !live->stale)
+	if (err != NULL)
 		route_failed(live, err);
 	if (begun) {
 		live->run->options = make_options(live, state->route, prepared);
@@ -135,6 +134,30 @@ static void on_prepared(void *arg, struct script_prepared *prepared, const struc
 	}
 	script_prepared_free(prepared);
 	poller_prepared(d, state, begun);
+}
+
+static void on_let_go(void *arg)
+{
+	struct live *live = arg;
+	struct dispatcher *d = live->d;
+	struct route_state *state = poller_route(d, live->run->queue_name);
+
+	drop(live);
+	poller_prepared(d, state, false);
+}
+
+void claim_let_go(struct live *live)
+{
+	script_cancel(live->script_call);
+	live->script_call = NULL;
+	live->let_go = true;
+	loop_defer(live->d->loop, on_let_go, live);
+}
+
+bool claim_is_preparing(const struct live *live)
+{
+	return live->run->state == RUN_CLAIMING && !live->stored &&
+	       (live->script_call != NULL || live->let_go);
 }
 
 /* Retries used so far. A task that a person has put back starts anew. */

@@ -42,12 +42,6 @@ static void settle(struct dispatcher *d)
 	pause_apply(d);
 }
 
-/* Whether the claim has not got past its script. */
-static bool is_preparing(const struct live *live)
-{
-	return live->script_call != NULL && live->run->state == RUN_CLAIMING && !live->stored;
-}
-
 /* What an earlier route of the queue has left: its runs and claims still end. */
 static void count_lives(const struct dispatcher *d, struct route_state *state)
 {
@@ -55,7 +49,7 @@ static void count_lives(const struct dispatcher *d, struct route_state *state)
 		if (strcmp(live->run->queue_name, state->route->queue_name) != 0)
 			continue;
 		state->running += live->has_slot;
-		state->preparing += is_preparing(live);
+		state->preparing += claim_is_preparing(live);
 	}
 }
 
@@ -73,9 +67,9 @@ static struct route_state *add(struct dispatcher *d, struct route *route)
 void route_table_drop_claims(struct dispatcher *d, const char *queue_name)
 {
 	for (struct live *live = d->lives; live != NULL; live = live->hh.next)
-		if (is_preparing(live) &&
+		if (claim_is_preparing(live) && !live->let_go &&
 		    (queue_name == NULL || strcmp(live->run->queue_name, queue_name) == 0))
-			live->stale = true;
+			claim_let_go(live);
 }
 
 struct route_state *route_table_put(

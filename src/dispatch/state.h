@@ -51,7 +51,7 @@ struct live {
 	bool stored;		  /* it stands in the store */
 	bool has_slot;
 	bool moved_by_agent;
-	bool stale; /* its route was changed or paused while its script ran: it is let go */
+	bool let_go; /* by claim_let_go(): it retires at the end of the turn */
 	enum cancel_reason cancel;
 	int spawns; /* supervisors started for it */
 
@@ -193,6 +193,10 @@ struct json_object *pause_view(const struct dispatcher *d);
 /* ---- claim.c ---- */
 
 void claim_begin(struct dispatcher *d, struct route_state *route, struct json_object *task);
+/* Whether the claim has not got past its script. */
+bool claim_is_preparing(const struct live *live);
+/* Ends a claim whose script runs; the task stays where it is. */
+void claim_let_go(struct live *live);
 /* A claim that an earlier daemon began: finishes or drops it by where the task is. */
 void claim_resume(struct live *live);
 

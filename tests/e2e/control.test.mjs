@@ -169,7 +169,19 @@ test('explain tells who is on a task and who holds the slots', async (t) => {
   assert.equal((await d.get('/tasks/none/explain')).status, 404)
   go(d)
   await d.until(() => d.where()['2'] === 'Done')
-  assert.deepEqual(await codes(d, '2'), ['no_route'])
+  await d.until(async () => (await codes(d, '2'))[0] === 'no_route')
+  assert.equal(await d.stop(), 0)
+})
+
+test('questions under way are answered when the daemon stops', async (t) => {
+  const d = await start(t, { route: 'when = function() athanore.sleep(20) return true end', board: { Todo: [task('1')] } })
+  await d.post('/pause')
+  const asked = Array.from({ length: 5 }, () => d.get('/tasks/1/explain'))
+  const changes = Array.from({ length: 5 }, (_, i) => d.post('/pause', { queue_name: 'Todo' }).then((answer) => [i, answer.status]))
+  await d.until(() => d.log.filter((record) => /routes: paused|Todo: paused/.test(record.message)).length >= 2)
+  assert.equal(await d.stop(), 0)
+  for (const answer of await Promise.all(asked)) assert.equal(answer.status, 503)
+  await Promise.all(changes)
 })
 
 test('explain asks when, and tells of max_concurrent and of failed prompts', async (t) => {
@@ -286,6 +298,7 @@ test('metrics are what Prometheus reads', async (t) => {
   assert.ok(samples.get('athanore_polls_total') >= 1)
   assert.equal(samples.get('athanore_poll_errors_total'), 0)
   assert.equal(types.get('athanore_runs_total'), 'counter')
+  assert.equal(await d.stop(), 0)
   assert.ok([...samples.keys()].some((key) => /^athanore_build_info\{version="\d/.test(key)))
 })
 

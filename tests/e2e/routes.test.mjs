@@ -81,7 +81,8 @@ test('changes of a route of the script hold until the restart, and say so', asyn
   const deleted = await d.del('/routes/Todo')
   assert.deepEqual([deleted.status, deleted.body], [200, { queue_name: 'Todo', source: 'script', until: 'reload' }])
   assert.deepEqual((await d.get('/routes')).body.routes, [])
-  await d.restart()
+  assert.equal(await d.stop(), 0)
+  await d.start()
   const route = (await d.get('/routes/Todo')).body
   assert.deepEqual([route.args, route.until, route.max_concurrent], [['script'], null, null])
 })
@@ -100,7 +101,8 @@ test('runs under way are not touched', async (t) => {
   fs.writeFileSync(d.file('go'), '')
   await d.until(() => d.where()['1'] === 'Done' && d.where()['2'] === 'Done')
   assert.deepEqual(ran(d), ['1|Other|wait', '2|Other|Do 2'])
-  assert.equal((await d.get('/routes/Other')).body.active_agents, 0)
+  await d.until(async () => (await d.get('/routes/Other')).body.active_agents === 0)
+  assert.equal(await d.stop(), 0)
 })
 
 test('a claim whose route changes while its script thinks is made anew', async (t) => {

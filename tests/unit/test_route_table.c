@@ -98,7 +98,7 @@ static void add_candidate(const char *id, const char *queue_name)
 	d.candidates[d.candidate_count++] = (struct candidate){poller_route(&d, queue_name), task};
 }
 
-/* A claim whose script runs, or a run. */
+/* A claim that is being let go, or a run. */
 static struct live *add_live(const char *task_id, const char *queue_name, bool preparing)
 {
 	struct run *run = run_create();
@@ -109,7 +109,7 @@ static struct live *add_live(const char *task_id, const char *queue_name, bool p
 	live = live_create(&d, run);
 	live->has_slot = true;
 	live->stored = !preparing;
-	live->script_call = preparing ? (void *)&d : NULL;
+	live->let_go = preparing;
 	return live;
 }
 
@@ -162,23 +162,6 @@ static void test_candidates_follow(void **state)
 	assert_ptr_equal(d.candidates[1].route, route);
 	assert_string_equal(json_get_string(d.candidates[1].task, "id"), "2");
 	assert_string_equal(json_get_string(d.candidates[2].task, "id"), "4");
-}
-
-static void test_claims_are_dropped(void **state)
-{
-	struct live *claim = add_live("1", "A", true);
-	struct live *other = add_live("2", "B", true);
-	struct live *run = add_live("3", "A", false);
-
-	(void)state;
-	route_table_put(&d, route_copy(poller_route(&d, "A")->route), NULL);
-	assert_true(claim->stale);
-	assert_false(other->stale);
-	assert_false(run->stale);
-	assert_true(poller_route(&d, "A")->changed);
-	route_table_drop_claims(&d, NULL);
-	assert_true(other->stale);
-	assert_false(run->stale);
 }
 
 static void test_slots_are_counted_anew(void **state)
@@ -267,7 +250,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_order, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_candidates_follow, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(test_claims_are_dropped, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_slots_are_counted_anew, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_define, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
