@@ -142,10 +142,12 @@ static struct json_object *merge(struct json_object *given, struct json_object *
 {
 	struct json_object *merged = json_object_new_object();
 
-	json_object_object_foreach (given, key, value)
+	json_object_object_foreach (given, key, value) {
 		json_put(merged, key, json_object_get(value));
-	json_object_object_foreach (changes, name, changed)
+	}
+	json_object_object_foreach (changes, name, changed) {
 		json_put(merged, name, json_object_get(changed));
+	}
 	return merged;
 }
 

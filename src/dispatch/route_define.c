@@ -26,8 +26,9 @@ static struct json_object *readable(struct json_object *options)
 {
 	struct json_object *copy = json_object_new_object();
 
-	json_object_object_foreach (options, key, value)
+	json_object_object_foreach (options, key, value) {
 		json_put(copy, key, json_object_get(value));
+	}
 	json_object_object_del(copy, "prompt");
 	for (size_t i = 0; left_out[i] != NULL; i++)
 		if (is_null(options, left_out[i]))
@@ -115,7 +116,7 @@ static bool check_command(
 static bool check_beside(struct dispatcher *d, const struct route *route, bool replace,
     const char **field, struct error *err)
 {
-	const struct route **routes = xcalloc(d->route_count + 1, sizeof(*routes));
+	const struct route **routes = xcalloc(d->route_count + 1, sizeof(routes[0]));
 	struct route_set set = {.routes = routes, .defaults = d->config->defaults};
 	struct mistake mistake = {field, err};
 

@@ -131,12 +131,15 @@ static void set_list(struct reading *reading, char **list)
 
 static bool read_strings(struct reading *reading, char ***list)
 {
+	const char *expected = reading->option->type == OPTION_COMMAND
+				   ? "a string (one executable) or a list of strings"
+				   : "a list of strings";
 	size_t n;
 
-	if (!json_object_is_type(reading->value, json_type_array))
-		return wrong_type(reading, reading->option->type == OPTION_COMMAND
-					       ? "a string (one executable) or a list of strings"
-					       : "a list of strings");
+	if (!json_object_is_type(reading->value, json_type_array)) {
+		wrong_type(reading, expected);
+		return false;
+	}
 	n = json_object_array_length(reading->value);
 	*list = xcalloc(n + 1, sizeof(**list));
 	for (size_t i = 0; i < n; i++) {
@@ -202,7 +205,7 @@ static bool read_env(struct reading *reading)
 
 static bool read_value(struct reading *reading)
 {
-	char **list;
+	char **list = NULL;
 
 	switch (reading->option->type) {
 	case OPTION_TEXT:
