@@ -42,7 +42,7 @@ static void on_done(struct live *live)
 		if (backoff > 0)
 			until = now + backoff;
 		holds_set(&d->holds, live->run->task_id, until, true);
-		state->behind = true;
+		state->held = true;
 	}
 	live_log(live, LOG_INFO, "run ended: %s%s%s", run_outcome_name(live->run->outcome),
 	    live->run->error != NULL ? ": " : "", live->run->error != NULL ? live->run->error : "");

@@ -121,8 +121,8 @@ static void on_timer(void *arg)
 	tick_routes(d, now);
 	moved_check(d);
 	for (size_t i = 0; i < d->route_count; i++)
-		if (d->routes[i].behind)
-			d->routes[i].due = true; /* a hold is over */
+		if (d->routes[i].behind || d->routes[i].held)
+			d->routes[i].due = true; /* a hold may be over */
 	poll_now(d);
 	set_timer(d);
 }
@@ -178,7 +178,7 @@ static bool task_waits(struct dispatcher *d, const struct candidate *candidate)
 		return true;
 	if (!holds_active(&d->holds, task_id, clock_monotonic()))
 		return false;
-	candidate->route->behind = true; /* polled when the hold is over */
+	candidate->route->held = true;
 	return true;
 }
 
@@ -335,6 +335,7 @@ static void poll_now(struct dispatcher *d)
 		if (route->behind)
 			continue;
 		route->polled = true;
+		route->held = false;
 		route->returned = route->begun = 0;
 		if (route->limit < default_limit(d))
 			route->limit = default_limit(d);

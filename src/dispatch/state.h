@@ -29,6 +29,7 @@ struct route_state {
 	bool paused;	  /* it alone, or all */
 	double next_poll; /* monotonic */
 	bool due;	  /* to be polled as soon as there is a slot */
+	bool held;	  /* a task of it waits for the end of its hold, and only for that */
 	bool behind;	  /* the last poll may have left tasks there */
 	bool polled;	  /* part of the poll under way */
 	size_t limit;	  /* tasks to ask for; grows while all that came is not ready */
