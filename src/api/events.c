@@ -123,7 +123,7 @@ static void start_run(struct api_request *request, const char *run_id, const cha
 		refuse(request, 410, "gone", "the log of this run is not there any more");
 	} else if (fd == -1 || fit_offset(request, fd, position)) {
 		if (!lives && !go_on && position->given && position->offset >= runlog_size(fd))
-			api_reply_nothing(request, 204);
+			api_reply_nothing(request);
 		else
 			api_sse_begin(request, &(struct api_sse_start){.run_id = run_id,
 						   .task_id = task_id,

@@ -152,14 +152,29 @@ void api_request_call(
 	request->call = queue_call(queue, call, API_QUEUE_SECONDS, on_queue, request);
 }
 
+void api_request_expect(struct api_request *request, api_result_fn fn, api_error_fn on_error)
+{
+	request->then = fn;
+	request->on_error = on_error;
+}
+
+const struct api_requests *api_request_owner(const struct api_request *request)
+{
+	return request->owner;
+}
+
 void api_request_answered(void *arg, struct json_object *result, const struct error *err)
 {
 	struct api_request *request = arg;
 
 	if (request->orphaned) /* it was answered when the server ended */
 		request_free(request);
+	else if (err != NULL && request->on_error != NULL)
+		request->on_error(request, result, err);
 	else if (err != NULL)
 		api_reply_error(request, err);
+	else if (request->then != NULL)
+		request->then(request, result);
 	else
 		api_reply_json(request, 200, result);
 }

@@ -23,6 +23,7 @@ struct api_requests {
 	struct api_streams *streams;
 	struct api_sse *sse;
 	bool stopping;		       /* answers close their connections */
+	uint64_t answers[600];	       /* given, by status */
 	LIST_HEAD(, api_request) list; /* not answered yet */
 };
 
@@ -75,6 +76,18 @@ typedef void (*api_result_fn)(struct api_request *request, struct json_object *r
 void api_request_call(
     struct api_request *request, const struct queue_request *call, api_result_fn fn);
 
+/*
+ * Says what comes after an operation of the dispatcher whose continuation is
+ * api_request_answered(). on_error may be NULL: the error is answered as it is; otherwise it
+ * answers, and result is what came with the error.
+ */
+typedef void (*api_error_fn)(
+    struct api_request *request, struct json_object *result, const struct error *err);
+void api_request_expect(struct api_request *request, api_result_fn fn, api_error_fn on_error);
+
+/* What the requests of the server share. */
+const struct api_requests *api_request_owner(const struct api_request *request);
+
 /* A continuation for dispatcher_agent() and its like: pass the request as arg. Answers with the
  * result, or the error. */
 void api_request_answered(void *arg, struct json_object *result, const struct error *err);
@@ -93,9 +106,6 @@ void api_request_awaited(void *arg, struct json_object *result, const struct err
 /* value is borrowed. */
 void api_reply_json(struct api_request *request, int status, struct json_object *value);
 
-/* No body: 204. */
-void api_reply_nothing(struct api_request *request, int status);
-
 /* JSON text as it is. */
 void api_reply_text(struct api_request *request, int status, const char *text, size_t len);
 
@@ -105,6 +115,13 @@ void api_reply_parts(struct api_request *request, int status, const char *head, 
 
 /* Compact text of a value, valid until the value is printed again, changed or freed. */
 const char *api_json_text(struct json_object *value, size_t *len);
+
+/* Another type of body. */
+void api_reply_typed(
+    struct api_request *request, int status, const char *type, const char *text, size_t len);
+
+/* 204: without a body. */
+void api_reply_nothing(struct api_request *request);
 
 /* {"key": list}; takes over list. */
 void api_reply_list(struct api_request *request, const char *key, struct json_object *list);

@@ -84,7 +84,7 @@ static bool take_body(struct api_request *request, struct evhttp_request *evreq,
 
 	if (fields == NULL)
 		return true;
-	if (!is_json(evreq))
+	if ((len > 0 || !api_body_optional(fields)) && !is_json(evreq))
 		return api_problem_set(problem, 415, "unsupported_media_type",
 		    "the body must be JSON, with the header \"Content-Type: application/json\"");
 	/* The parser looks one byte further than it is told. */
@@ -94,6 +94,15 @@ static bool take_body(struct api_request *request, struct evhttp_request *evreq,
 	body = api_body_parse(text, len, fields, problem);
 	api_request_set_body(request, body);
 	return body != NULL;
+}
+
+/* Queues and routes are changed only where the script says so. */
+static bool check_management(struct api_server *server, struct api_problem *problem)
+{
+	return dispatcher_config(server->requests.dispatcher)->enable_queue_management ||
+	       api_problem_set(problem, 403, "management_disabled",
+		   "queues and routes cannot be changed through the API here; the script's option "
+		   "enable_queue_management = true allows it");
 }
 
 /* NULL with problem set: the request is refused. */
@@ -115,6 +124,9 @@ static const struct api_endpoint *admit(struct api_server *server, struct api_re
 	    api_request_params(request), problem);
 	known = endpoint != NULL && (endpoint->flags & API_PUBLIC) != 0;
 	if (!known && !api_guard_check_token(&server->guard, evreq, problem))
+		return NULL;
+	if (endpoint != NULL && (endpoint->flags & API_MANAGES) != 0 &&
+	    !check_management(server, problem))
 		return NULL;
 	if (endpoint != NULL && !take_body(request, evreq, endpoint->fields, problem))
 		return NULL;

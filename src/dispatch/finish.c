@@ -314,6 +314,7 @@ static void decided(struct live *live)
 
 	run_end_plan(run, &live->end);
 	run->ended_at = clock_now_ms();
+	metrics_run_ended(&live->d->metrics, run);
 	live_note(live, "ended",
 	    (const char *const[]){
 		"outcome", run_outcome_name(run->outcome), "error", run->error, NULL});

@@ -40,11 +40,11 @@ static bool nothing_to_do(struct dispatcher *d)
 		d->failed = true;
 		return true;
 	}
-	if (d->lives != NULL || d->in_cycle || d->kicked || d->last_poll_at == 0 ||
-	    d->poll_failures > 0)
+	if (d->lives != NULL || d->in_cycle || d->kicked ||
+	    (d->last_poll_at == 0 && !pause_covers_all(d)) || d->poll_failures > 0)
 		return false;
 	for (size_t i = 0; i < d->route_count; i++)
-		if (d->routes[i].due || d->routes[i].retry_at != 0)
+		if (!d->routes[i].paused && (d->routes[i].due || d->routes[i].retry_at != 0))
 			return false;
 	return true;
 }

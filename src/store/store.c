@@ -31,6 +31,13 @@ static const char *const migrations[] = {
     "CREATE INDEX runs_queue ON runs (backend, queue_name, id);"
     "CREATE INDEX runs_outcome ON runs (backend, outcome, id);"
     "CREATE INDEX runs_queue_outcome ON runs (backend, queue_name, outcome, id);",
+
+    "CREATE TABLE routes ("
+    " backend TEXT NOT NULL, queue_name TEXT NOT NULL, created_at INTEGER NOT NULL,"
+    " options TEXT NOT NULL, PRIMARY KEY (backend, queue_name)) WITHOUT ROWID;"
+    "CREATE TABLE pauses ("
+    " backend TEXT NOT NULL, queue_name TEXT NOT NULL,"
+    " PRIMARY KEY (backend, queue_name)) WITHOUT ROWID;",
 };
 
 #define SCHEMA_VERSION (int)(sizeof(migrations) / sizeof(migrations[0]))
@@ -94,6 +101,16 @@ static const char *const statements[STMT_COUNT] = {
 	"SELECT " SHOWN_COLUMNS " FROM runs INDEXED BY runs_open WHERE backend=?1 AND id<?2"
 	" AND state <> 'done' AND (?3 IS NULL OR task_id=?3)" IF_QUEUE IF_OUTCOME
 	" AND state=?6 ORDER BY id DESC LIMIT ?7",
+    [STMT_SAVE_ROUTE] = "INSERT INTO routes (backend, queue_name, options, created_at)"
+			" VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET options=excluded.options",
+    [STMT_DELETE_ROUTE] = "DELETE FROM routes WHERE backend=? AND queue_name=?",
+    [STMT_LOAD_ROUTES] = "SELECT queue_name, options FROM routes WHERE backend=?"
+			 " ORDER BY created_at, queue_name",
+    [STMT_SAVE_PAUSE] = "INSERT INTO pauses (backend, queue_name) VALUES (?,?)"
+			" ON CONFLICT DO NOTHING",
+    [STMT_DELETE_PAUSE] = "DELETE FROM pauses WHERE backend=? AND queue_name=?",
+    [STMT_DELETE_PAUSES] = "DELETE FROM pauses WHERE backend=?",
+    [STMT_LOAD_PAUSES] = "SELECT queue_name FROM pauses WHERE backend=? ORDER BY queue_name",
 };
 
 bool store_error(struct store *store, struct error *err, const char *what)

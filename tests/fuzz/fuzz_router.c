@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "dispatch/dispatcher.h"
 #include "../fixtures/no_runs.h"
+#include "../fixtures/control_stub.h"
 
 #include <stdint.h>
 #include <stdlib.h>
