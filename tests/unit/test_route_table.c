@@ -169,8 +169,8 @@ static void test_tasks_follow(void **state)
 	assert_tasks("B", 0, "24");
 	route_table_put(&d, copy, NULL);
 	assert_tasks("B", 0, "24");
-	route_table_put(&d,
-	    define("{\"queue_name\":\"A\",\"prompt\":\"x\"}", false, NULL, NULL), parse("{}"));
+	route_table_put(
+	    &d, define("{\"queue_name\":\"A\",\"prompt\":\"x\"}", false, NULL, NULL), parse("{}"));
 	assert_tasks("A", 0, "");
 }
 

@@ -89,7 +89,7 @@ static void test_migration(void **state)
 	(void)state;
 	insert("1", "task");
 	assert_answers("+");
-	sql("DROP TABLE routes; DROP TABLE pauses; PRAGMA user_version=1");
+	sql("DROP TABLE routes; DROP TABLE pauses; PRAGMA user_version=2");
 	reopen();
 	assert_open_runs("1");
 	assert_routes("");
