@@ -85,6 +85,13 @@ void dispatcher_note(struct dispatcher *dispatcher, const char *task_id, const c
 	NEVER_CALLED;
 }
 
+void dispatcher_move_asked(struct dispatcher *dispatcher, const char *task_id)
+{
+	(void)dispatcher;
+	(void)task_id;
+	NEVER_CALLED;
+}
+
 void dispatcher_poke(struct dispatcher *dispatcher)
 {
 	(void)dispatcher;
