@@ -97,6 +97,10 @@ static void done(struct inquiry *inquiry, const char *queue, bool moved)
 	json_put_int(result, "retry_count", 0);
 	log_with(LOG_INFO, (const char *const[]){"task_id", inquiry->task_id, "queue", queue, NULL},
 	    "to be tried anew%s", moved ? "; moved back" : "");
+	if (moved)
+		journal_write(inquiry->d, "moved",
+		    (const char *const[]){
+			"task_id", inquiry->task_id, "target_queue", queue, NULL});
 	dispatcher_poke(inquiry->d);
 	inquiry_end(inquiry, result, NULL);
 }

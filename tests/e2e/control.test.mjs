@@ -1,6 +1,7 @@
 // Pausing, polling, retrying, explaining, and what watches the daemon: readyz and metrics.
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
+import path from 'node:path'
 import { startDaemon, test } from './lib/daemon.mjs'
 
 // Waits for the file "go" if its prompt says so, fails if it says so.
@@ -118,6 +119,10 @@ test('a task whose retries are used up is tried anew', async (t) => {
   assert.deepEqual([answer.status, answer.body], [200, { task_id: '1', queue_name: 'Todo', moved: true, retry_count: 0 }])
   await d.until(() => d.where()['1'] === 'Done')
   assert.equal((await d.get('/tasks/1')).body.retry_count, 0)
+  const journal = () => fs.readFileSync(path.join(d.stateDir, 'events.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line))
+  const back = () => journal().filter(({ type, run_id: run, target_queue: target }) => type === 'moved' && !run && target === 'Todo')
+  await d.until(() => back().length === 1)
+  assert.equal(back()[0].task_id, '1')
 })
 
 test('a task comes back from the dead-letter queue, its count reset', async (t) => {
@@ -276,6 +281,7 @@ test('metrics are what Prometheus reads', async (t) => {
   })
   await d.until(() => d.where()['1'] === 'Done')
   await d.until(async () => /outcome="failure"\} 2$/m.test((await d.get('/metrics')).text))
+  await d.until(async () => /^athanore_slots_used 0$/m.test((await d.get('/metrics')).text))
   await d.get('/nothing')
   const answer = await d.get('/metrics')
   assert.equal(answer.status, 200)
