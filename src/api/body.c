@@ -7,7 +7,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#define MAX_FIELDS 16
+#define MAX_FIELDS 32
 
 static bool refuse(struct api_problem *problem, const char *field, const char *why)
 {
@@ -67,7 +67,7 @@ static bool check_field(
 	if (!json_object_object_get_ex(body, field->name, &value))
 		return (field->flags & API_REQUIRED) == 0 ||
 		       refuse(problem, field->name, "is required");
-	if (value == NULL && field->type != API_TEXT)
+	if (field->type == API_ANY || (value == NULL && field->type != API_TEXT))
 		return true;
 	return field->type == API_TEXTS ? check_texts(field, value, problem)
 					: check_text(field, value, problem);
@@ -114,11 +114,19 @@ static bool check(
 	for (const struct api_field *field = fields; field->name != NULL; field++)
 		if (!check_field(field, body, problem))
 			return false;
-	if (json_object_object_length(body) == 0)
+	if (json_object_object_length(body) == 0 && !api_body_optional(fields))
 		return api_problem_set(problem, 422, "invalid",
 		    "the body names nothing to change; \"%s\" would be one member of it",
 		    fields->name);
 	return true;
+}
+
+bool api_body_optional(const struct api_field *fields)
+{
+	for (; fields->name != NULL; fields++)
+		if ((fields->flags & API_OPTIONAL) != 0)
+			return true;
+	return false;
 }
 
 struct json_object *api_body_parse(
@@ -127,6 +135,8 @@ struct json_object *api_body_parse(
 	struct error err = {0};
 	struct json_object *body;
 
+	if (len == 0 && api_body_optional(fields))
+		return json_object_new_object();
 	if (len == 0) {
 		api_problem_set(
 		    problem, 400, "invalid_json", "the body is empty; a JSON object is expected");

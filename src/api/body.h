@@ -11,11 +11,13 @@ enum api_field_type {
 	API_TEXT,	  /* a string */
 	API_TEXT_OR_NULL, /* a string, or null, which clears */
 	API_TEXTS,	  /* a list of strings, or null, which clears */
+	API_ANY,	  /* the handler looks */
 };
 
 enum api_field_flags {
 	API_REQUIRED = 1, /* the member must be there */
 	API_FILLED = 2,	  /* and be more than white space */
+	API_OPTIONAL = 4, /* without it the body may be {}, or empty */
 };
 
 struct api_field {
@@ -23,6 +25,9 @@ struct api_field {
 	enum api_field_type type;
 	unsigned flags;
 };
+
+/* Whether there need not be a body: a field is API_OPTIONAL. */
+bool api_body_optional(const struct api_field *fields);
 
 /*
  * A new object, or NULL with problem set: 400 where text is no JSON, 422 where it is not what

@@ -27,6 +27,7 @@ enum connection_state {
 	CONNECTION_READING, /* part of a request */
 	CONNECTION_PENDING, /* a request is ours */
 	CONNECTION_REPLYING,
+	CONNECTION_STREAMING,
 };
 
 struct api_connection {
@@ -77,6 +78,9 @@ static void set_state(struct api_connection *connection, enum connection_state s
 		return;
 	case CONNECTION_REPLYING:
 		connection->deadline = clock_monotonic() + API_WRITE_SECONDS;
+		return;
+	case CONNECTION_STREAMING:
+		connection->deadline = 0; /* see api_connection_sending() */
 		return;
 	}
 	fatal("connection state %d", (int)state);
@@ -355,4 +359,20 @@ void api_connection_reply(
 	connection->linger = linger;
 	set_state(connection, CONNECTION_REPLYING);
 	evhttp_request_set_on_complete_cb(request, on_sent, connection);
+}
+
+void api_connection_stream(struct api_connection *connection, void (*gone)(void *arg), void *arg)
+{
+	connection->gone = gone;
+	connection->gone_arg = arg;
+	set_state(connection, CONNECTION_STREAMING);
+	/* What the client sends now is not read; it is there to notice its end. */
+	bufferevent_setwatermark(connection->bev, EV_READ, 0, API_MAX_STREAM_INPUT);
+	if (bufferevent_set_timeouts(connection->bev, NULL, NULL) != 0)
+		fatal("bufferevent_set_timeouts failed");
+}
+
+void api_connection_sending(struct api_connection *connection, bool sending)
+{
+	connection->deadline = sending ? clock_monotonic() + API_WRITE_SECONDS : 0;
 }

@@ -43,4 +43,14 @@ struct api_connection *api_connection_begin(struct api_connections *connections,
 void api_connection_reply(
     struct api_connection *connection, struct evhttp_request *request, bool linger);
 
+/*
+ * In api_connection_reply()'s place, where the answer is a stream: it may be idle for ever.
+ * gone(arg) is called should the connection end before api_connection_reply(), which comes before
+ * the end of the stream.
+ */
+void api_connection_stream(struct api_connection *connection, void (*gone)(void *arg), void *arg);
+
+/* Something is on its way to the client, which has some time to take it; or all was taken. */
+void api_connection_sending(struct api_connection *connection, bool sending);
+
 #endif

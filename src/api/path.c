@@ -17,8 +17,7 @@ static int hex_digit(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* Decodes len bytes at from to `to`, which never overtakes; returns the length, or -1. */
-static ssize_t decode(char *to, const char *from, size_t len)
+ssize_t api_path_decode(char *to, const char *from, size_t len)
 {
 	size_t out = 0;
 
@@ -51,7 +50,7 @@ static bool add_segment(
     struct api_path *path, char **memory, const char *from, size_t len, struct api_problem *problem)
 {
 	char *to = *memory;
-	ssize_t out = decode(to, from, len);
+	ssize_t out = api_path_decode(to, from, len);
 
 	if (out < 0 || !str_utf8_valid(to, (size_t)out))
 		return api_problem_set(problem, 400, "bad_request",

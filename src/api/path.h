@@ -3,6 +3,8 @@
 
 #include "api/problem.h"
 
+#include <sys/types.h>
+
 /* The target of a request, split at slashes and then decoded: "%2F" is part of a segment. */
 
 #define API_MAX_SEGMENTS 6
@@ -23,6 +25,10 @@ bool api_path_parse(struct api_path *path, const char *target, const char **auth
     size_t *authority_len, struct api_problem *problem);
 
 void api_path_clear(struct api_path *path);
+
+/* Decodes len bytes at from to `to` (it may be the same), without a NUL at the end; returns their
+ * number, or -1 where they are not well encoded, or hold a NUL. */
+ssize_t api_path_decode(char *to, const char *from, size_t len);
 
 /* Appends one segment, encoded, to out. */
 void api_path_encode(struct str *out, const char *segment);

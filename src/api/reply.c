@@ -36,7 +36,7 @@ void api_reply_header(struct api_request *request, const char *name, const char 
 		fatal("evhttp_add_header refused %s", name);
 }
 
-/* Hands the answer to evhttp, and ends the request. */
+/* Hands the answer to evhttp, and ends the request. type NULL: there is no body. */
 static void send_answer(struct api_request *request, int status, const char *type, const char *head,
     size_t head_len, const char *tail, size_t tail_len, bool refused)
 {
@@ -45,13 +45,16 @@ static void send_answer(struct api_request *request, int status, const char *typ
 	char length[24];
 
 	log_access(request, status);
+	request->owner->answers[status]++;
 	if (evreq == NULL) {
 		api_request_finish(request);
 		return;
 	}
 	snprintf(length, sizeof(length), "%zu", head_len + tail_len);
-	api_reply_header(request, "Content-Type", type);
-	api_reply_header(request, "Content-Length", length);
+	if (type != NULL) {
+		api_reply_header(request, "Content-Type", type);
+		api_reply_header(request, "Content-Length", length);
+	}
 	if (refused || request->owner->stopping)
 		api_reply_header(request, "Connection", "close");
 	output = evhttp_request_get_output_buffer(evreq);
@@ -67,9 +70,32 @@ static void send_answer(struct api_request *request, int status, const char *typ
 	evhttp_send_reply(evreq, status, api_status_title(status), NULL);
 }
 
+struct evhttp_request *api_reply_detach(
+    struct api_request *request, struct api_connection **connection)
+{
+	struct evhttp_request *evreq = request->evreq;
+
+	log_access(request, 200);
+	request->owner->answers[200]++;
+	*connection = request->connection;
+	api_request_finish(request);
+	return evreq;
+}
+
 void api_reply_text(struct api_request *request, int status, const char *text, size_t len)
 {
 	send_answer(request, status, "application/json", text, len, NULL, 0, false);
+}
+
+void api_reply_typed(
+    struct api_request *request, int status, const char *type, const char *text, size_t len)
+{
+	send_answer(request, status, type, text, len, NULL, 0, false);
+}
+
+void api_reply_nothing(struct api_request *request)
+{
+	send_answer(request, 204, NULL, "", 0, NULL, 0, false);
 }
 
 void api_reply_parts(struct api_request *request, int status, const char *head, size_t head_len,

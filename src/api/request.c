@@ -120,6 +120,18 @@ struct dispatcher *api_request_dispatcher(const struct api_request *request)
 	return request->owner->dispatcher;
 }
 
+struct api_requests *api_request_shared(struct api_request *request)
+{
+	return request->owner;
+}
+
+const char *api_request_header(const struct api_request *request, const char *name)
+{
+	if (request->evreq == NULL)
+		return NULL;
+	return evhttp_find_header(evhttp_request_get_input_headers(request->evreq), name);
+}
+
 static void on_queue(void *arg, struct json_object *result, const struct error *err)
 {
 	struct api_request *request = arg;
@@ -140,16 +152,46 @@ void api_request_call(
 	request->call = queue_call(queue, call, API_QUEUE_SECONDS, on_queue, request);
 }
 
+void api_request_expect(struct api_request *request, api_result_fn fn, api_error_fn on_error)
+{
+	request->then = fn;
+	request->on_error = on_error;
+}
+
+const struct api_requests *api_request_owner(const struct api_request *request)
+{
+	return request->owner;
+}
+
 void api_request_answered(void *arg, struct json_object *result, const struct error *err)
 {
 	struct api_request *request = arg;
 
 	if (request->orphaned) /* it was answered when the server ended */
 		request_free(request);
+	else if (err != NULL && request->on_error != NULL)
+		request->on_error(request, result, err);
 	else if (err != NULL)
 		api_reply_error(request, err);
+	else if (request->then != NULL)
+		request->then(request, result);
 	else
 		api_reply_json(request, 200, result);
+}
+
+void api_request_await(struct api_request *request, api_awaited_fn fn)
+{
+	request->awaited = fn;
+}
+
+void api_request_awaited(void *arg, struct json_object *result, const struct error *err)
+{
+	struct api_request *request = arg;
+
+	if (request->orphaned)
+		request_free(request);
+	else
+		request->awaited(request, result, err);
 }
 
 void api_request_abandon(struct api_request *request)

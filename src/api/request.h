@@ -13,12 +13,17 @@
  * gone, and the answer is dropped.
  */
 struct api_request;
+struct api_sse;
+struct api_streams;
 struct evhttp_request;
 
 /* What the requests of one server share. */
 struct api_requests {
 	struct dispatcher *dispatcher;
+	struct api_streams *streams;
+	struct api_sse *sse;
 	bool stopping;		       /* answers close their connections */
+	uint64_t answers[600];	       /* given, by status */
 	LIST_HEAD(, api_request) list; /* not answered yet */
 };
 
@@ -58,6 +63,12 @@ struct json_object *api_request_body(const struct api_request *request);
 
 struct dispatcher *api_request_dispatcher(const struct api_request *request);
 
+/* What it shares with the others. */
+struct api_requests *api_request_shared(struct api_request *request);
+
+/* The value of a header, or NULL where it is not there or the client is gone. */
+const char *api_request_header(const struct api_request *request, const char *name);
+
 /* result is borrowed, NULL where the operation has none. */
 typedef void (*api_result_fn)(struct api_request *request, struct json_object *result);
 
@@ -65,9 +76,30 @@ typedef void (*api_result_fn)(struct api_request *request, struct json_object *r
 void api_request_call(
     struct api_request *request, const struct queue_request *call, api_result_fn fn);
 
+/*
+ * Says what comes after an operation of the dispatcher whose continuation is
+ * api_request_answered(). on_error may be NULL: the error is answered as it is; otherwise it
+ * answers, and result is what came with the error.
+ */
+typedef void (*api_error_fn)(
+    struct api_request *request, struct json_object *result, const struct error *err);
+void api_request_expect(struct api_request *request, api_result_fn fn, api_error_fn on_error);
+
+/* What the requests of the server share. */
+const struct api_requests *api_request_owner(const struct api_request *request);
+
 /* A continuation for dispatcher_agent() and its like: pass the request as arg. Answers with the
  * result, or the error. */
 void api_request_answered(void *arg, struct json_object *result, const struct error *err);
+
+/*
+ * A continuation that is not the answer yet: pass api_request_awaited and the request to
+ * dispatcher_run() and its like right after this, and fn goes on, with err NULL or what failed.
+ */
+typedef void (*api_awaited_fn)(
+    struct api_request *request, struct json_object *result, const struct error *err);
+void api_request_await(struct api_request *request, api_awaited_fn fn);
+void api_request_awaited(void *arg, struct json_object *result, const struct error *err);
 
 /* ---- The answer: exactly one for each request, which is freed by it ---- */
 
@@ -84,6 +116,13 @@ void api_reply_parts(struct api_request *request, int status, const char *head, 
 /* Compact text of a value, valid until the value is printed again, changed or freed. */
 const char *api_json_text(struct json_object *value, size_t *len);
 
+/* Another type of body. */
+void api_reply_typed(
+    struct api_request *request, int status, const char *type, const char *text, size_t len);
+
+/* 204: without a body. */
+void api_reply_nothing(struct api_request *request);
+
 /* {"key": list}; takes over list. */
 void api_reply_list(struct api_request *request, const char *key, struct json_object *list);
 
@@ -91,6 +130,11 @@ void api_reply_error(struct api_request *request, const struct error *err);
 
 /* Ends problem. */
 void api_reply_problem(struct api_request *request, struct api_problem *problem);
+
+/* The answer is a stream: what the request held of evhttp is the caller's (*connection and the
+ * result NULL where the client is gone). */
+struct evhttp_request *api_reply_detach(
+    struct api_request *request, struct api_connection **connection);
 
 /* A header for the answer, before it; value is copied. Nothing where the client is gone. */
 void api_reply_header(struct api_request *request, const char *name, const char *value);

@@ -14,6 +14,8 @@ struct api_request {
 	double started;
 	struct queue_call *call; /* what it waits for, or NULL */
 	api_result_fn then;
+	api_awaited_fn awaited;
+	api_error_fn on_error;
 	bool orphaned; /* a continuation still points here after the answer, and frees this */
 	LIST_ENTRY(api_request) next;
 };

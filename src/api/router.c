@@ -7,7 +7,12 @@
 
 static const struct api_endpoint endpoints[] = {
     {"GET", "/healthz", api_get_health, NULL, API_PUBLIC},
+    {"GET", "/readyz", api_get_ready, NULL, 0},
+    {"GET", "/metrics", api_get_metrics, NULL, 0},
     {"GET", "/status", api_get_status, NULL, 0},
+    {"POST", "/pause", api_pause, api_pause_fields, 0},
+    {"POST", "/resume", api_resume, api_pause_fields, 0},
+    {"POST", "/poll", api_poll, NULL, 0},
     {"GET", "/agents", api_list_agents, NULL, 0},
     {"GET", "/agents/{task_id}", api_get_agent, NULL, 0},
     {"DELETE", "/agents/{task_id}", api_cancel_agent, NULL, 0},
@@ -16,10 +21,23 @@ static const struct api_endpoint endpoints[] = {
     {"PATCH", "/tasks/{task_id}", api_update_task, api_update_task_fields, 0},
     {"POST", "/tasks/{task_id}/comments", api_add_comment, api_add_comment_fields, 0},
     {"POST", "/tasks/{task_id}/move", api_move_task, api_move_task_fields, 0},
+    {"GET", "/tasks/{task_id}/events", api_stream_task, NULL, 0},
+    {"GET", "/runs", api_list_runs, NULL, 0},
+    {"GET", "/runs/{run_id}", api_get_run, NULL, 0},
+    {"GET", "/runs/{run_id}/events", api_stream_run, NULL, 0},
+    {"GET", "/events", api_stream_journal, NULL, 0},
+    {"POST", "/tasks/{task_id}/retry", api_retry_task, NULL, 0},
+    {"GET", "/tasks/{task_id}/explain", api_explain_task, NULL, 0},
     {"GET", "/queues", api_list_queues, NULL, 0},
+    {"POST", "/queues", api_create_queue, api_queue_fields, API_MANAGES},
     {"GET", "/queues/{queue_name}", api_get_queue, NULL, 0},
+    {"PATCH", "/queues/{queue_name}", api_update_queue, api_queue_fields, API_MANAGES},
+    {"DELETE", "/queues/{queue_name}", api_delete_queue, NULL, API_MANAGES},
     {"GET", "/routes", api_list_routes, NULL, 0},
+    {"POST", "/routes", api_create_route, api_route_fields, API_MANAGES},
     {"GET", "/routes/{queue_name}", api_get_route, NULL, 0},
+    {"PATCH", "/routes/{queue_name}", api_update_route, api_route_fields, API_MANAGES},
+    {"DELETE", "/routes/{queue_name}", api_delete_route, NULL, API_MANAGES},
 };
 
 #define ENDPOINTS (sizeof(endpoints) / sizeof(endpoints[0]))

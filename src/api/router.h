@@ -7,7 +7,8 @@
 struct api_request;
 
 enum api_endpoint_flags {
-	API_PUBLIC = 1, /* needs no credentials anywhere */
+	API_PUBLIC = 1,	 /* needs no credentials anywhere */
+	API_MANAGES = 2, /* refused unless the script has enable_queue_management */
 };
 
 /* One method of one resource. */

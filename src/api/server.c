@@ -5,7 +5,9 @@
 #include "api/guard.h"
 #include "api/limits.h"
 #include "api/listen.h"
+#include "api/sse.h"
 #include "api/request.h"
+#include "api/stream.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 
@@ -82,7 +84,7 @@ static bool take_body(struct api_request *request, struct evhttp_request *evreq,
 
 	if (fields == NULL)
 		return true;
-	if (!is_json(evreq))
+	if ((len > 0 || !api_body_optional(fields)) && !is_json(evreq))
 		return api_problem_set(problem, 415, "unsupported_media_type",
 		    "the body must be JSON, with the header \"Content-Type: application/json\"");
 	/* The parser looks one byte further than it is told. */
@@ -92,6 +94,15 @@ static bool take_body(struct api_request *request, struct evhttp_request *evreq,
 	body = api_body_parse(text, len, fields, problem);
 	api_request_set_body(request, body);
 	return body != NULL;
+}
+
+/* Queues and routes are changed only where the script says so. */
+static bool check_management(struct api_server *server, struct api_problem *problem)
+{
+	return dispatcher_config(server->requests.dispatcher)->enable_queue_management ||
+	       api_problem_set(problem, 403, "management_disabled",
+		   "queues and routes cannot be changed through the API here; the script's option "
+		   "enable_queue_management = true allows it");
 }
 
 /* NULL with problem set: the request is refused. */
@@ -113,6 +124,9 @@ static const struct api_endpoint *admit(struct api_server *server, struct api_re
 	    api_request_params(request), problem);
 	known = endpoint != NULL && (endpoint->flags & API_PUBLIC) != 0;
 	if (!known && !api_guard_check_token(&server->guard, evreq, problem))
+		return NULL;
+	if (endpoint != NULL && (endpoint->flags & API_MANAGES) != 0 &&
+	    !check_management(server, problem))
 		return NULL;
 	if (endpoint != NULL && !take_body(request, evreq, endpoint->fields, problem))
 		return NULL;
@@ -142,6 +156,8 @@ void api_server_serve(struct api_server *server, struct dispatcher *dispatcher)
 	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, server->fd);
 
 	server->requests.dispatcher = dispatcher;
+	server->requests.streams = api_streams_create(server->loop);
+	server->requests.sse = api_sse_create(server->loop, dispatcher);
 	server->http = evhttp_new(loop_base(server->loop));
 	if (server->http == NULL || listener == NULL)
 		fatal("evhttp_new failed");
@@ -186,6 +202,7 @@ static void stop(struct api_server *server)
 	server->requests.stopping = true;
 	api_connections_stop(server->connections);
 	evhttp_del_accept_socket(server->http, server->bound);
+	api_streams_stop(server->requests.streams);
 	drain(server, API_DRAIN_SECONDS);
 	if (!LIST_EMPTY(&server->requests.list)) {
 		while ((request = LIST_FIRST(&server->requests.list)) != NULL)
@@ -194,6 +211,8 @@ static void stop(struct api_server *server)
 	}
 	evhttp_free(server->http);
 	api_connections_free(server->connections);
+	api_sse_free(server->requests.sse);
+	api_streams_free(server->requests.streams);
 }
 
 void api_server_free(struct api_server *server)

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "model/template.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -56,8 +57,11 @@ static void not_there(struct live *live)
 {
 	struct route_state *state = poller_route(live->d, live->run->queue_name);
 
-	if (state != NULL)
+	if (state != NULL) {
 		holds_set(&live->d->holds, live->run->task_id, state->next_poll, false);
+		holds_set_reason(&live->d->holds, live->run->task_id,
+		    "the queue listed it, but it was not there to be claimed");
+	}
 	give_up(live);
 }
 
@@ -75,6 +79,7 @@ static void route_failed(struct live *live, const struct error *err)
 		base = state->route->poll_interval;
 	}
 	delay = holds_back_off(&d->holds, live->run->task_id, clock_monotonic(), base);
+	holds_set_reason(&d->holds, live->run->task_id, err->message);
 	live_log(live, LOG_ERROR, "%s; the task stays in %s, next try in %.3g s", err->message,
 	    live->run->queue_name, delay);
 }
@@ -127,6 +132,7 @@ static void not_stored(struct live *live, const struct error *err)
 	live_store_result(d, err);
 	holds_set(
 	    &d->holds, live->run->task_id, clock_monotonic() + state->route->poll_interval, false);
+	holds_set_reason(&d->holds, live->run->task_id, err->message);
 	state->behind = true;
 }
 
@@ -144,6 +150,7 @@ static void on_inserted(void *arg, bool ok, const struct error *err)
 	}
 	live_store_result(d, NULL);
 	live->stored = true;
+	history_tell(live, false);
 	claim_move(live);
 }
 
@@ -173,6 +180,30 @@ static void on_prepared(void *arg, struct script_prepared *prepared, const struc
 	poller_prepared(d, state, begun);
 }
 
+static void on_let_go(void *arg)
+{
+	struct live *live = arg;
+	struct dispatcher *d = live->d;
+	struct route_state *state = poller_route(d, live->run->queue_name);
+
+	drop(live);
+	poller_prepared(d, state, false);
+}
+
+void claim_let_go(struct live *live)
+{
+	script_cancel(live->script_call);
+	live->script_call = NULL;
+	live->let_go = true;
+	loop_defer(live->d->loop, on_let_go, live);
+}
+
+bool claim_is_preparing(const struct live *live)
+{
+	return live->run->state == RUN_CLAIMING && !live->stored &&
+	       (live->script_call != NULL || live->let_go);
+}
+
 /* Retries used so far. A task that a person has put back starts anew. */
 static int retries_used(struct dispatcher *d, const char *task_id, const char *queue_name)
 {
@@ -191,6 +222,7 @@ void claim_begin(struct dispatcher *d, struct route_state *state, struct json_ob
 	const struct route *route = state->route;
 	struct run *run = run_create();
 	struct json_object *description;
+	struct str prompt = {0};
 	struct live *live;
 
 	run->task_id = xstrdup(json_get_string(task, "id"));
@@ -202,8 +234,12 @@ void claim_begin(struct dispatcher *d, struct route_state *state, struct json_ob
 	live->task = json_object_get(task);
 	live_take_slot(live);
 	description = live_describe(live);
-	live->script_call = script_prepare(d->script, route, task, description, on_prepared, live);
+	if (route->prompt != NULL)
+		template_expand(route->prompt, task, &prompt);
+	live->script_call = script_prepare_prompt(d->script, route,
+	    route->prompt != NULL ? &prompt : NULL, task, description, on_prepared, live);
 	json_object_put(description);
+	str_free(&prompt);
 }
 
 /* ---- the move ---- */
@@ -282,6 +318,7 @@ static void claimed(struct live *live)
 	live->run->attention = NULL;
 	live->failures = 0;
 	live_log(live, LOG_INFO, "claimed \"%s\"", live->run->task_name);
+	journal_run(live, "claimed", NULL);
 	if (d->user_known || !queue_supports(d->queue, QUEUE_AUTHENTICATED_USER)) {
 		assign(live);
 		return;

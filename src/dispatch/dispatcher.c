@@ -7,26 +7,13 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "dispatch/inquiry.h"
+#include "dispatch/route_table.h"
 #include "dispatch/state.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static int compare_states(const void *a, const void *b)
-{
-	return route_compare(
-	    ((const struct route_state *)a)->route, ((const struct route_state *)b)->route);
-}
-
-static void load_routes(struct dispatcher *d)
-{
-	d->route_count = d->config->route_count;
-	d->routes = xcalloc(d->route_count, sizeof(*d->routes));
-	for (size_t i = 0; i < d->route_count; i++)
-		d->routes[i].route = d->config->routes[i];
-	qsort(d->routes, d->route_count, sizeof(*d->routes), compare_states);
-}
 
 static void on_queue_change(void *arg)
 {
@@ -53,13 +40,18 @@ struct dispatcher *dispatcher_create(const struct dispatcher_options *options)
 	d->runs_dir = fs_join(options->state_dir, "runs");
 	d->started_at = clock_now_ms();
 	srand48(d->started_at ^ getpid());
-	load_routes(d);
+	STAILQ_INIT(&d->route_changes);
+	LIST_INIT(&d->inquiries);
+	route_table_load(d);
 	return d;
 }
 
 bool dispatcher_start(struct dispatcher *d, struct error *err)
 {
-	if (!fs_mkdir_p(d->runs_dir, 0700, err) || !recovery_run(d, err))
+	if (!fs_mkdir_p(d->runs_dir, 0700, err))
+		return false;
+	journal_write(d, "daemon_started", NULL);
+	if (!route_table_load_stored(d, err) || !pause_load(d, err) || !recovery_run(d, err))
 		return false;
 	queue_on_change(d->queue, on_queue_change, d);
 	poller_start(d);
@@ -101,13 +93,14 @@ void dispatcher_free(struct dispatcher *d)
 	loop_settle(d->loop);
 	worker_flush(d->worker);
 	loop_settle(d->loop);
+	inquiries_end(d);
 	HASH_ITER (hh, d->lives, live, next)
 		leave(live);
 	loop_timer_free(d->poll_timer);
 	loop_timer_free(d->stop_timer);
-	for (size_t i = 0; i < d->route_count; i++)
-		free(d->routes[i].error);
-	free(d->routes);
+	route_table_free(d);
+	xstrv_free(d->paused_queues);
+	metrics_clear(&d->metrics);
 	retries_free(&d->retries);
 	holds_free(&d->holds);
 	free(d->user);
@@ -141,6 +134,7 @@ bool dispatcher_cancel(struct dispatcher *d, const char *task_id, struct error *
 		    task_id);
 	if (live->cancel == CANCEL_NONE) {
 		live_log(live, LOG_INFO, "cancelled on request");
+		journal_run(live, "cancelled", NULL);
 		runner_cancel(live, CANCEL_REQUESTED);
 	}
 	return true;
@@ -154,24 +148,34 @@ void dispatcher_move_asked(struct dispatcher *d, const char *task_id)
 		live->move_asked_until = clock_monotonic() + QUEUE_TIMEOUT;
 }
 
+/* Members of an object as alternating names and values. */
+static void flatten(struct json_object *fields, const char *list[], size_t max)
+{
+	size_t count = 0;
+
+	if (fields == NULL)
+		return;
+	json_object_object_foreach (fields, key, value) {
+		if (count + 2 >= max)
+			return;
+		list[count++] = key;
+		list[count++] = json_object_get_string(value);
+	}
+}
+
 void dispatcher_note(
     struct dispatcher *d, const char *task_id, const char *type, struct json_object *fields)
 {
 	struct live *live = live_find(d, task_id);
-	const char *list[17] = {NULL};
-	size_t count = 0;
+	const char *list[19] = {"task_id", task_id, NULL};
 
-	if (live == NULL || live->run->state == RUN_CLAIMING)
+	flatten(fields, list + 2, 17);
+	/* Before its folder, or behind its end, a run has no log to add to. */
+	if (live == NULL || live->run->state == RUN_CLAIMING || live->run->state == RUN_DONE) {
+		journal_write(d, type, list);
 		return;
+	}
 	if (strcmp(type, "moved") == 0)
 		live->moved_by_agent = true;
-	if (fields != NULL) {
-		json_object_object_foreach (fields, key, value) {
-			if (count + 2 >= sizeof(list) / sizeof(list[0]))
-				break;
-			list[count++] = key;
-			list[count++] = json_object_get_string(value);
-		}
-	}
-	live_note(live, type, list);
+	live_note(live, type, list + 2);
 }

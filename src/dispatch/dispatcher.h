@@ -92,6 +92,36 @@ void dispatcher_note(struct dispatcher *dispatcher, const char *task_id, const c
  * a task that is elsewhere was not taken from its agent by another hand.
  */
 void dispatcher_move_asked(struct dispatcher *dispatcher, const char *task_id);
+/* ---- Runs, and what is told of them ---- */
+
+/* {"runs": the newest first, "next_cursor": the filter's `before` for the next page, or null}. fn
+ * as in dispatcher_agent(). */
+void dispatcher_runs(
+    struct dispatcher *dispatcher, const struct store_filter *filter, dispatcher_fn fn, void *arg);
+
+/* One run; not_found where it is not known, or not any more. */
+void dispatcher_run(struct dispatcher *dispatcher, const char *run_id, dispatcher_fn fn, void *arg);
+
+/* The task's first run behind the one named (NULL: its newest); a NULL result where there is none.
+ */
+void dispatcher_next_run(struct dispatcher *dispatcher, const char *task_id, const char *after,
+    dispatcher_fn fn, void *arg);
+
+/* Whether something may still be added to the run's log. */
+bool dispatcher_run_lives(struct dispatcher *dispatcher, const char *task_id, const char *run_id);
+
+/*
+ * fn(arg, …) is called whenever a run begins, gets its folder, or (ended) has come to its end: its
+ * log is complete then. One at a time; NULL ends it.
+ */
+typedef void (*dispatcher_run_fn)(void *arg, const char *task_id, const char *run_id, bool ended);
+void dispatcher_on_run(struct dispatcher *dispatcher, dispatcher_run_fn fn, void *arg);
+
+/* Paths for the caller to free: a run's log, and the journal of all that happens. */
+char *dispatcher_log_path(struct dispatcher *dispatcher, const char *run_id);
+char *dispatcher_journal_path(struct dispatcher *dispatcher);
+
+struct worker *dispatcher_worker(struct dispatcher *dispatcher);
 
 /* Polls the route's queues as soon as it can: something changed. */
 void dispatcher_poke(struct dispatcher *dispatcher);

@@ -57,7 +57,10 @@ static void on_done(struct live *live)
 			until = now + backoff;
 		holds_set(&d->holds, live->run->task_id, until, true);
 		poller_retry_at(state, until);
+		journal_run(live, "retried", NULL);
 	}
+	journal_run(live, "done",
+	    (const char *const[]){"outcome", run_outcome_name(live->run->outcome), NULL});
 	poll_targets(live);
 	live_log(live, LOG_INFO, "run ended: %s%s%s", run_outcome_name(live->run->outcome),
 	    live->run->error != NULL ? ": " : "", live->run->error != NULL ? live->run->error : "");
@@ -311,6 +314,7 @@ static void decided(struct live *live)
 
 	run_end_plan(run, &live->end);
 	run->ended_at = clock_now_ms();
+	metrics_run_ended(&live->d->metrics, run);
 	live_note(live, "ended",
 	    (const char *const[]){
 		"outcome", run_outcome_name(run->outcome), "error", run->error, NULL});

@@ -14,6 +14,7 @@ struct hold {
 	int failures;
 	bool retry;
 	bool refused;
+	char *reason; /* or NULL */
 	UT_hash_handle hh;
 };
 
@@ -41,6 +42,8 @@ void holds_set(struct holds *holds, const char *task_id, double until, bool retr
 {
 	struct hold *hold = find_or_add(holds, task_id);
 
+	free(hold->reason);
+	hold->reason = NULL;
 	hold->until = until;
 	hold->retry = retry;
 	hold->refused = false;
@@ -88,7 +91,28 @@ static void drop(struct holds *holds, struct hold *hold)
 {
 	HASH_DEL(holds->by_task, hold);
 	free(hold->task_id);
+	free(hold->reason);
 	free(hold);
+}
+
+void holds_set_reason(struct holds *holds, const char *task_id, const char *text)
+{
+	struct hold *hold = find(holds, task_id);
+
+	if (hold == NULL)
+		return;
+	free(hold->reason);
+	hold->reason = xstrdup(text);
+}
+
+bool holds_look(const struct holds *holds, const char *task_id, double now, struct hold_view *view)
+{
+	const struct hold *hold = find(holds, task_id);
+
+	if (hold == NULL || now >= hold->until)
+		return false;
+	*view = (struct hold_view){hold->until, hold->retry, hold->reason};
+	return true;
 }
 
 void holds_forget(struct holds *holds, const char *task_id)

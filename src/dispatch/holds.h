@@ -22,6 +22,18 @@ void holds_mark_refused(struct holds *holds, const char *task_id);
 
 /* The backend is not what it was: what it refused may be tried now. */
 void holds_release_refused(struct holds *holds, double now);
+/* What holds_look() tells. */
+struct hold_view {
+	double until;
+	bool retry;
+	const char *reason; /* borrowed; NULL: none was given */
+};
+
+/* Why the task is held; text is copied. Nothing where it is not. */
+void holds_set_reason(struct holds *holds, const char *task_id, const char *text);
+
+/* False where the task is not held now. */
+bool holds_look(const struct holds *holds, const char *task_id, double now, struct hold_view *view);
 
 /* Whether the task is held now; a hold that is over is kept for its count of failures. */
 bool holds_active(const struct holds *holds, const char *task_id, double now);

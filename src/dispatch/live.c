@@ -39,6 +39,8 @@ void live_retire(struct live *live)
 		fatal("run %s is retired with something under way", live->run->id);
 	live_free_slot(live);
 	HASH_DEL(d->lives, live);
+	if (live->stored)
+		history_tell(live, true);
 	process_free(live->process);
 	loop_timer_free(live->timer);
 	json_object_put(live->task);
@@ -214,10 +216,11 @@ void live_note(struct live *live, const char *type, const char *const *fields)
 	str_putc(&note->record, '{');
 	json_text_member_time(&note->record, "time", clock_now_ms());
 	json_text_member(&note->record, "type", type);
-	for (; fields != NULL && fields[0] != NULL; fields += 2)
-		json_text_member(&note->record, fields[0], fields[1]);
+	for (size_t i = 0; fields != NULL && fields[i] != NULL; i += 2)
+		json_text_member(&note->record, fields[i], fields[i + 1]);
 	str_putc(&note->record, '}');
 	worker_submit(live->d->worker, &(struct worker_job){.run = write_note, .arg = note});
+	journal_run(live, type, fields);
 }
 
 void live_log(struct live *live, int level, const char *fmt, ...)

@@ -29,6 +29,8 @@ struct route_state *poller_route(struct dispatcher *d, const char *queue_name)
 
 static bool route_has_room(const struct route_state *route)
 {
+	if (route->paused)
+		return false;
 	return route->route->max_concurrent == 0 || route->running < route->route->max_concurrent;
 }
 
@@ -121,6 +123,7 @@ static void housekeeping(struct dispatcher *d, double now)
 	d->next_prune = now + HOUSEKEEPING;
 	holds_sweep(&d->holds, now);
 	store_prune(d->store, clock_now_ms() - keep, on_pruned, d);
+	journal_prune(d, clock_now_ms() - keep);
 }
 
 static void on_timer(void *arg)
@@ -135,7 +138,7 @@ static void on_timer(void *arg)
 	set_timer(d);
 }
 
-static void tasks_free(struct route_state *route)
+void poller_drop_tasks(struct route_state *route)
 {
 	for (size_t i = 0; i < route->task_count; i++)
 		json_object_put(route->tasks[i]);
@@ -175,7 +178,7 @@ static void cycle_end(struct dispatcher *d)
 			route->due = true;
 		else if (route->begun > 0)
 			route->limit /= 2; /* what stood in the way is likely to be there still */
-		tasks_free(route);
+		poller_drop_tasks(route);
 	}
 	poll_now(d);
 	dispatcher_check_rest(d);
@@ -270,6 +273,7 @@ static void poll_failed(struct dispatcher *d, const struct error *err)
 		delay = err->retry_after;
 	d->in_cycle = false;
 	d->poll_failures++;
+	d->metrics.poll_errors++;
 	d->poll_not_before = clock_monotonic() + delay;
 	if (!str_equal(d->poll_error, err->message))
 		log_error("cannot poll: %s (next try in %.3g s)", err->message, delay);
@@ -299,6 +303,7 @@ static void on_polled(void *arg, struct json_object *result, const struct error 
 
 	d->poll_call = NULL;
 	d->last_poll_at = clock_now_ms();
+	d->metrics.polls++;
 	if (err != NULL) {
 		poll_failed(d, err);
 		return;
@@ -354,6 +359,8 @@ static void poll_now(struct dispatcher *d)
 	}
 	if (count > 0)
 		send_poll(d, queues);
+	else
+		dispatcher_check_rest(d); /* all may be paused */
 	free(queues);
 }
 
@@ -394,7 +401,7 @@ void poller_stop(struct dispatcher *d)
 	d->poll_call = NULL;
 	d->in_cycle = false;
 	for (size_t i = 0; i < d->route_count; i++)
-		tasks_free(&d->routes[i]);
+		poller_drop_tasks(&d->routes[i]);
 }
 
 void dispatcher_poke(struct dispatcher *d)

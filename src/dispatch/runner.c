@@ -232,6 +232,7 @@ static void spawn(struct live *live)
 	store_update_run(live->d->store, live->run, NULL, NULL);
 	dispatcher_check_rest(live->d); /* an agent at work can be left */
 	live_log(live, LOG_INFO, "agent started");
+	journal_run(live, "started", NULL);
 }
 
 static void on_folder(void *arg, const struct error *err)
@@ -241,6 +242,7 @@ static void on_folder(void *arg, const struct error *err)
 	live->folder_busy = false;
 	if (live_frozen(live) || live->committing)
 		return; /* the commit has failed: the next one that does not goes on */
+	history_tell(live, false);
 	if (err != NULL)
 		end_with(live, "spawn_failed", err->message);
 	else if (live->cancel != CANCEL_NONE)

@@ -3,10 +3,12 @@
 
 #include "dispatch/dispatcher.h"
 #include "dispatch/holds.h"
+#include "dispatch/metrics.h"
 #include "dispatch/retries.h"
 #include "dispatch/run_end.h"
 #include "model/run.h"
 
+#include <sys/queue.h>
 #include <uthash.h>
 
 /* The inside of the dispatcher, shared by the files of this folder only. */
@@ -14,9 +16,16 @@
 /* Deadline of one call to the queue, in seconds. */
 #define QUEUE_TIMEOUT 30.0
 
-/* A route of the script with what the dispatcher knows about it. */
+/*
+ * A route with what the dispatcher knows about it. It may move in memory, or go, whenever a request
+ * is served: pointers to it are good for one turn.
+ */
 struct route_state {
-	const struct route *route;
+	struct route *route; /* owned */
+	struct json_object
+	    *given;	  /* made through the API: the options as they were given, else NULL */
+	bool changed;	  /* the script's, but not as the script has it */
+	bool paused;	  /* it alone, or all */
 	double next_poll; /* monotonic */
 	double retry_at;  /* monotonic: when a task that we put back may be taken; 0: none waits */
 	bool due;	  /* to be polled as soon as there is a slot */
@@ -45,6 +54,7 @@ struct live {
 	bool has_slot;
 	bool moved_by_agent;
 	double move_asked_until; /* monotonic: a move through the API may be on its way */
+	bool let_go;		 /* by claim_let_go(): it retires at the end of the turn */
 	enum cancel_reason cancel;
 	int spawns; /* supervisors started for it */
 
@@ -73,6 +83,10 @@ enum stop_phase {
 	STOP_DONE,
 };
 
+struct inactive_route;
+struct route_change;
+struct inquiry;
+
 struct dispatcher {
 	struct dispatcher_options options;
 	struct loop *loop;
@@ -86,6 +100,13 @@ struct dispatcher {
 
 	struct route_state *routes; /* in the order in which they are served */
 	size_t route_count;
+	int next_order; /* of the next route that is made through the API */
+	struct inactive_route *inactive;
+	STAILQ_HEAD(, route_change) route_changes; /* one is done at a time, in order */
+	LIST_HEAD(, inquiry) inquiries;
+	bool paused;	      /* all routes */
+	char **paused_queues; /* of single routes; NULL: none */
+	struct metrics metrics;
 	struct live *lives; /* by task id */
 	int slots_used;
 	struct retries retries;
@@ -104,6 +125,9 @@ struct dispatcher {
 	int64_t last_poll_at;
 	char *store_error; /* the last commit failed; NULL: it did not */
 	double next_prune; /* monotonic */
+
+	dispatcher_run_fn run_fn; /* who wants to know of runs, or NULL */
+	void *run_arg;
 
 	enum stop_phase stopping;
 	struct loop_timer *stop_timer;
@@ -142,6 +166,20 @@ const struct route *live_route(struct live *live); /* NULL: the script has it no
  */
 bool live_frozen(const struct live *live);
 
+/* ---- history.c ---- */
+
+/* Tells who asked to know that the run began, got its folder, or ended. */
+void history_tell(struct live *live, bool ended);
+
+/* ---- journal.c ---- */
+
+/* Adds a record to the journal; fields as in live_note(). */
+void journal_write(struct dispatcher *d, const char *type, const char *const *fields);
+/* The same of a run, which is named in the record. */
+void journal_run(struct live *live, const char *type, const char *const *fields);
+/* Gives the disk back what is older. */
+void journal_prune(struct dispatcher *d, int64_t before_ms);
+
 /* ---- poller.c ---- */
 
 void poller_start(struct dispatcher *d);
@@ -151,13 +189,35 @@ void poller_kick(struct dispatcher *d);
 /* A claim has got past its script: `begun` where a run came of it. route may be NULL: it is gone.
  */
 void poller_prepared(struct dispatcher *d, struct route_state *route, bool begun);
+/* Frees what the poll has brought for the route. */
+void poller_drop_tasks(struct route_state *route);
 /* Polls the route at the monotonic time, when a task that we put back may be taken again. */
 void poller_retry_at(struct route_state *route, double when);
 struct route_state *poller_route(struct dispatcher *d, const char *queue_name);
 
+/* ---- views.c ---- */
+
+/* The route as the API shows it; a new object. */
+struct json_object *route_view(const struct route_state *state);
+
+/* ---- pause.c ---- */
+
+bool pause_load(struct dispatcher *d, struct error *err) __attribute__((warn_unused_result));
+/* Tells the routes what of them is paused. */
+void pause_apply(struct dispatcher *d);
+/* Forgets the pause of a route that is gone; the store's is the caller's. */
+void pause_forget(struct dispatcher *d, const char *queue_name);
+bool pause_covers_all(const struct dispatcher *d);
+/* {"paused", "paused_routes"}; a new object. */
+struct json_object *pause_view(const struct dispatcher *d);
+
 /* ---- claim.c ---- */
 
 void claim_begin(struct dispatcher *d, struct route_state *route, struct json_object *task);
+/* Whether the claim has not got past its script. */
+bool claim_is_preparing(const struct live *live);
+/* Ends a claim whose script runs; the task stays where it is. */
+void claim_let_go(struct live *live);
 /* A claim that an earlier daemon began: finishes or drops it by where the task is. */
 void claim_resume(struct live *live);
 

@@ -40,11 +40,11 @@ static bool nothing_to_do(struct dispatcher *d)
 		d->failed = true;
 		return true;
 	}
-	if (d->lives != NULL || d->in_cycle || d->kicked || d->last_poll_at == 0 ||
-	    d->poll_failures > 0)
+	if (d->lives != NULL || d->in_cycle || d->kicked ||
+	    (d->last_poll_at == 0 && !pause_covers_all(d)) || d->poll_failures > 0)
 		return false;
 	for (size_t i = 0; i < d->route_count; i++)
-		if (d->routes[i].due || d->routes[i].retry_at != 0)
+		if (!d->routes[i].paused && (d->routes[i].due || d->routes[i].retry_at != 0))
 			return false;
 	return true;
 }
@@ -52,6 +52,7 @@ static bool nothing_to_do(struct dispatcher *d)
 static void come_to_rest(struct dispatcher *d)
 {
 	d->stopping = STOP_DONE;
+	journal_write(d, "daemon_stopped", NULL);
 	poller_stop(d);
 	loop_timer_cancel(d->stop_timer);
 	d->options.stopped(d->options.arg);

@@ -1,4 +1,5 @@
 /* What the dispatcher is doing, as the API shows it. */
+#include "dispatch/route_table.h"
 #include "dispatch/state.h"
 
 #include "base/alloc.h"
@@ -80,6 +81,21 @@ static int64_t next_poll_at(const struct dispatcher *d)
 	return next == 0 ? 0 : clock_now_ms() + (int64_t)((next - clock_monotonic()) * 1000);
 }
 
+/* Routes made through the API that do not fit the script as it is now. */
+static struct json_object *inactive_routes(const struct dispatcher *d)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (const struct inactive_route *route = d->inactive; route != NULL; route = route->next) {
+		struct json_object *item = json_object_new_object();
+
+		json_put_string(item, "queue_name", route->queue_name);
+		json_put_string(item, "error", route->error);
+		json_object_array_add(list, item);
+	}
+	return list;
+}
+
 struct json_object *dispatcher_status(struct dispatcher *d)
 {
 	struct json_object *object = json_object_new_object();
@@ -101,6 +117,9 @@ struct json_object *dispatcher_status(struct dispatcher *d)
 	json_put_time(object, "next_poll_at", next_poll_at(d));
 	json_put(object, "queue", queue_status(d));
 	json_put_string(object, "storage_error", d->store_error);
+	json_put_bool(object, "paused", d->paused);
+	json_put(object, "paused_routes", json_from_strv((const char *const *)d->paused_queues));
+	json_put(object, "inactive_routes", inactive_routes(d));
 	json_put(object, "needs_attention", attention(d));
 	return object;
 }
@@ -132,11 +151,13 @@ struct json_object *dispatcher_agents(struct dispatcher *d)
 	return list;
 }
 
-static struct json_object *route_view(const struct route_state *state)
+struct json_object *route_view(const struct route_state *state)
 {
 	struct json_object *object = route_to_json(state->route);
 
-	json_put_string(object, "source", "script");
+	json_put_string(object, "source", state->given == NULL ? "script" : "api");
+	json_put_string(object, "until", state->changed ? "reload" : NULL);
+	json_put_bool(object, "paused", state->paused);
 	json_put_int(object, "active_agents", state->running);
 	json_put_string(object, "error", state->error);
 	json_put_time(object, "error_at", state->error_at);

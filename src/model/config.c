@@ -23,6 +23,7 @@ struct config *config_create(void)
 	config->stop_timeout = 10;
 	config->max_log = INT64_C(256) << 20;
 	config->log_level = -1;
+	config->defaults = route_create(0);
 	return config;
 }
 
@@ -33,6 +34,7 @@ void config_free(struct config *config)
 	for (size_t i = 0; i < config->route_count; i++)
 		route_free(config->routes[i]);
 	free(config->routes);
+	route_free(config->defaults);
 	free(config->script_path);
 	free(config->script_dir);
 	free(config->state_dir);

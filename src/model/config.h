@@ -46,7 +46,9 @@ struct config {
 	char *backend_path; /* json_file: absolute */
 	char *backend_user; /* json_file: who the daemon is on the board; NULL: nobody */
 
-	struct route **routes; /* in registration order */
+	struct route *defaults;	  /* what routes start from; its agent is the default one */
+	bool agent_needs_command; /* that agent runs the route's command */
+	struct route **routes;	  /* in registration order */
 	size_t route_count;
 };
 

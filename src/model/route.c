@@ -29,7 +29,31 @@ void route_free(struct route *route)
 	free(route->agent);
 	free(route->dead_letter_queue);
 	free(route->success_queue);
+	free(route->prompt);
 	free(route);
+}
+
+static char **copy_list(char *const *list)
+{
+	return list != NULL ? xstrv_dup((const char *const *)list) : xcalloc(1, sizeof(*list));
+}
+
+struct route *route_copy(const struct route *route)
+{
+	struct route *copy = xmalloc(sizeof(*copy));
+
+	*copy = *route;
+	copy->queue_name = xstrdup(route->queue_name);
+	copy->in_progress_queue = xstrdup(route->in_progress_queue);
+	copy->command = copy_list(route->command);
+	copy->args = copy_list(route->args);
+	copy->cwd = xstrdup(route->cwd);
+	copy->env = copy_list(route->env);
+	copy->agent = xstrdup(route->agent);
+	copy->dead_letter_queue = xstrdup(route->dead_letter_queue);
+	copy->success_queue = xstrdup(route->success_queue);
+	copy->prompt = xstrdup(route->prompt);
+	return copy;
 }
 
 int route_compare(const struct route *a, const struct route *b)
@@ -71,6 +95,7 @@ struct json_object *route_to_json(const struct route *route)
 	json_put_string(object, "cwd", route->cwd);
 	json_put(object, "env", env_names(route->env));
 	json_put_string(object, "agent", route->agent);
+	json_put_string(object, "prompt", route->prompt);
 	put_seconds(object, "timeout", route->timeout);
 	put_seconds(object, "stall_timeout", route->stall_timeout);
 	json_put_double(object, "poll_interval", route->poll_interval);

@@ -34,14 +34,18 @@ struct route {
 	bool cancel_when_moved;
 	int max_concurrent; /* 0: the dispatcher's limit only */
 
-	int script_index; /* which functions of the script belong to it; -1: none (made by the API)
-			   */
-	int line;	  /* of the script where it was registered */
+	char *prompt;	  /* a template (template.h); NULL: the script's function makes it */
+	int script_index; /* which functions of the script belong to it; -1: the default agent's
+			     only */
+	int line;	  /* of the script where it was registered; 0: made through the API */
 };
 
 /* An empty route with the order given; ended by route_free() (NULL is fine). */
 struct route *route_create(int order);
 void route_free(struct route *route);
+
+/* A copy of all that the route holds; lists that are NULL become empty ones. */
+struct route *route_copy(const struct route *route);
 
 /* Negative, 0 or positive: the order in which routes are served. */
 int route_compare(const struct route *a, const struct route *b);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -59,6 +60,31 @@ static char *make_id(int64_t now)
 		fatal("gmtime_r failed");
 	strftime(day, sizeof(day), "%Y%m%d-%H%M%S", &tm);
 	return xasprintf("%s-%03d-%08x", day, (int)(now % 1000), noise);
+}
+
+bool run_id_time(const char *text, int64_t *ms)
+{
+	static const char shape[] = "dddddddd-dddddd-ddd-xxxxxxxx";
+	struct tm tm = {0};
+	int thousandths;
+
+	if (strlen(text) != sizeof(shape) - 1)
+		return false;
+	for (size_t i = 0; shape[i] != '\0'; i++) {
+		const char *allowed = shape[i] == 'd'	? "0123456789"
+				      : shape[i] == 'x' ? "0123456789abcdef"
+							: "-";
+
+		if (strchr(allowed, text[i]) == NULL)
+			return false;
+	}
+	if (sscanf(text, "%4d%2d%2d-%2d%2d%2d-%3d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+		&tm.tm_hour, &tm.tm_min, &tm.tm_sec, &thousandths) != 7)
+		return false;
+	tm.tm_year -= 1900;
+	tm.tm_mon -= 1;
+	*ms = (int64_t)timegm(&tm) * 1000 + thousandths;
+	return true;
 }
 
 struct run *run_create(void)

@@ -82,6 +82,9 @@ void run_clear_steps(struct run *run);
 char *run_steps_print(const struct run *run);
 bool run_steps_parse(struct run *run, const char *text) __attribute__((warn_unused_result));
 
+/* When a run of that id was created, in milliseconds. False where text is no run's id. */
+bool run_id_time(const char *text, int64_t *ms);
+
 const char *run_state_name(enum run_state state);
 const char *run_outcome_name(enum run_outcome outcome);
 bool run_state_parse(const char *name, enum run_state *state);

@@ -63,7 +63,6 @@ static struct script_dispatcher *create(lua_State *L, struct script *script)
 	dispatcher->config = config_create();
 	dispatcher->config->script_path = xstrdup(script->path);
 	dispatcher->config->script_dir = xstrdup(script->dir);
-	dispatcher->defaults = route_create(0);
 	place_of_caller(L, &dispatcher->place);
 	STAILQ_INSERT_TAIL(&script->dispatchers, dispatcher, next);
 	return dispatcher;
@@ -73,7 +72,7 @@ static struct script_dispatcher *create(lua_State *L, struct script *script)
 static void set_defaults(struct script_dispatcher *dispatcher)
 {
 	const struct config *config = dispatcher->config;
-	struct route *defaults = dispatcher->defaults;
+	struct route *defaults = config->defaults;
 
 	defaults->command = xstrv_dup((const char *const *)config->command);
 	defaults->in_progress_queue = xstrdup("In Progress");
@@ -108,6 +107,7 @@ static void read_default_agent(
     lua_State *L, struct script *script, struct script_dispatcher *dispatcher)
 {
 	bool needs_command;
+	char agent[100];
 
 	if (lua_getfield(L, 1, "default_agent") == LUA_TNIL) {
 		lua_pop(L, 1);
@@ -121,6 +121,9 @@ static void read_default_agent(
 	}
 	(void)lua_agent_check(L, -1, "default_agent", &needs_command, &script->scratch);
 	report(script, &dispatcher->place, &script->scratch);
+	dispatcher->config->agent_needs_command = needs_command;
+	lua_agent_name(L, -1, agent, sizeof(agent));
+	dispatcher->config->defaults->agent = xstrdup(agent);
 	lua_setiuservalue(L, -2, VALUE_AGENT);
 }
 
@@ -137,8 +140,8 @@ static int dispatcher_create(lua_State *L)
 	box = lua_newuserdatauv(L, sizeof(struct script_dispatcher *), VALUE_COUNT);
 	*box = dispatcher = create(L, script);
 	luaL_setmetatable(L, METATABLE);
-	target =
-	    target_of(script, dispatcher, dispatcher->defaults, &dispatcher->place, "dispatcher");
+	target = target_of(
+	    script, dispatcher, dispatcher->config->defaults, &dispatcher->place, "dispatcher");
 	(void)options_read(L, 1, dispatcher_options, &target);
 	set_defaults(dispatcher);
 	if (!lua_istable(L, 1)) {
@@ -151,6 +154,10 @@ static int dispatcher_create(lua_State *L)
 	if (dispatcher == STAILQ_FIRST(&script->dispatchers)) {
 		lua_getiuservalue(L, -1, VALUE_BACKEND);
 		script_set_backend(L);
+		lua_createtable(L, 0, 1);
+		lua_getiuservalue(L, -2, VALUE_AGENT);
+		lua_setfield(L, -2, "agent");
+		script_set_route_functions(L, -1);
 	}
 	return 1;
 }
@@ -161,20 +168,12 @@ static int dispatcher_create(lua_State *L)
 static struct route *add_route(
     lua_State *L, struct script *script, struct script_dispatcher *dispatcher)
 {
-	const struct route *defaults = dispatcher->defaults;
 	size_t n = dispatcher->config->route_count;
-	struct route *route = route_create((int)n);
+	struct route *route = route_copy(dispatcher->config->defaults);
 
-	*route = *defaults;
 	route->order = (int)n;
-	route->in_progress_queue = xstrdup(defaults->in_progress_queue);
-	route->command = xstrv_dup((const char *const *)defaults->command);
-	route->args = xcalloc(1, sizeof(*route->args));
-	route->cwd = xstrdup(defaults->cwd);
-	route->env = defaults->env != NULL ? xstrv_dup((const char *const *)defaults->env)
-					   : xcalloc(1, sizeof(*route->env));
-	route->dead_letter_queue = xstrdup(defaults->dead_letter_queue);
-	route->success_queue = xstrdup(defaults->success_queue);
+	free(route->agent); /* its own will be known when that was read */
+	route->agent = NULL;
 	route->script_index = script->route_count++;
 	config_add_route(dispatcher->config, route);
 	dispatcher->route_places =

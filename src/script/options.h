@@ -62,6 +62,27 @@ struct option_target {
 	int line;
 };
 
+/* False with err set where a number is out of the option's range, and for one that is known to be.
+ */
+bool option_check_range(const struct option *option, double value, struct error *err)
+    __attribute__((warn_unused_result));
+bool option_out_of_range(const struct option *option, double value, struct error *err);
+
+/* Sets what is at slot to what "off" looks like in the records: 0, or NULL for text. */
+void option_clear(const struct option *option, void *slot);
+
+/* The name in the table that is nearest, or NULL. */
+const char *option_nearest(const struct option *options, const char *name);
+
+/*
+ * Reads options from a JSON object, as the API gets them; null is what "off" is in a script.
+ * Members that the table does not have are left to the caller. False with err set (invalid) at the
+ * first mistake, *field being the option's name; what is set is sound in any case.
+ */
+bool options_read_json(struct json_object *object, const struct option *options,
+    const struct option_target *target, const char **field, struct error *err)
+    __attribute__((warn_unused_result));
+
 /* Reads the table at index; every mistake becomes a problem. False where there was one. Raises
  * nothing; what is set is sound in any case. */
 bool options_read(

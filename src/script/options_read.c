@@ -30,29 +30,6 @@ static bool wrong_type(struct reading *reading, const char *expected)
 	    value_type_name(reading->L, reading->index));
 }
 
-static bool out_of_range(struct reading *reading, double value)
-{
-	const struct option *option = reading->option;
-	char got[40];
-
-	if (isfinite(value))
-		snprintf(got, sizeof(got), "%.15g", value);
-	else
-		snprintf(got, sizeof(got), "%s", isnan(value) ? "NaN" : "infinity");
-	if (isfinite(value) && value > option->max)
-		return error_set(&reading->err, ERROR_INVALID, "%s must be at most %.15g, got %s",
-		    option->name, option->max, got);
-	return error_set(&reading->err, ERROR_INVALID, "%s must be %s %.15g, got %s", option->name,
-	    (option->flags & OPTION_POSITIVE) != 0 ? "above" : "at least", option->min, got);
-}
-
-static bool in_range(const struct option *option, double value)
-{
-	if (!isfinite(value) || value > option->max)
-		return false;
-	return (option->flags & OPTION_POSITIVE) != 0 ? value > option->min : value >= option->min;
-}
-
 static bool read_number(struct reading *reading, const char *expected)
 {
 	double value;
@@ -60,8 +37,8 @@ static bool read_number(struct reading *reading, const char *expected)
 	if (lua_type(reading->L, reading->index) != LUA_TNUMBER)
 		return wrong_type(reading, expected);
 	value = lua_tonumber(reading->L, reading->index);
-	if (!in_range(reading->option, value))
-		return out_of_range(reading, value);
+	if (!option_check_range(reading->option, value, &reading->err))
+		return false;
 	memcpy(reading->slot, &value, sizeof(value));
 	return true;
 }
@@ -78,9 +55,9 @@ static bool read_whole(struct reading *reading, lua_Integer *value)
 	if (isfinite(number) && !is_whole && number == number && number != floor(number))
 		return error_set(&reading->err, ERROR_INVALID,
 		    "%s must be a whole number, got %.15g", reading->option->name, number);
-	if (!is_whole || !in_range(reading->option, number))
-		return out_of_range(reading, number);
-	return true;
+	if (!is_whole)
+		return option_out_of_range(reading->option, number, &reading->err);
+	return option_check_range(reading->option, number, &reading->err);
 }
 
 static bool read_int(struct reading *reading)
@@ -198,7 +175,6 @@ static bool switch_off(struct reading *reading)
 	const struct option *option = reading->option;
 	lua_State *L = reading->L;
 	bool number = option->type != OPTION_TEXT;
-	char **text = (char **)(void *)reading->slot;
 
 	if ((option->flags & OPTION_OFF) == 0 || reading->slot == NULL)
 		return false;
@@ -207,14 +183,7 @@ static bool switch_off(struct reading *reading)
 		: !number || lua_type(L, reading->index) != LUA_TNUMBER ||
 		      lua_tonumber(L, reading->index) != 0)
 		return false;
-	if (!number) {
-		free(*text);
-		*text = NULL;
-	} else if (option->type == OPTION_WHOLE) {
-		memset(reading->slot, 0, sizeof(int));
-	} else {
-		memset(reading->slot, 0, sizeof(double));
-	}
+	option_clear(option, reading->slot);
 	return true;
 }
 
@@ -274,14 +243,8 @@ static bool is_known(const struct option *options, const char *name)
 static void add_unknown(
     const char *name, const struct option *options, const struct option_target *target)
 {
-	const char *names[40];
-	size_t n = 0;
-	const char *nearest;
+	const char *nearest = option_nearest(options, name);
 
-	for (; n < 39 && options[n].name != NULL; n++)
-		names[n] = options[n].name;
-	names[n] = NULL;
-	nearest = str_nearest(name, names);
 	if (nearest != NULL)
 		problems_add(target->problems, target->file, target->line,
 		    "unknown option '%.60s' of %s; did you mean '%s'?", name, target->what,

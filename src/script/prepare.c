@@ -22,6 +22,8 @@ struct prepare {
 	/* Borrowed, while it is begun. */
 	const struct route *route;
 	struct json_object *task, *run;
+	char *prompt; /* made already; NULL: the route's function makes it */
+	size_t prompt_len;
 };
 
 static int after_when(lua_State *L, int status, lua_KContext context);
@@ -67,6 +69,10 @@ static int after_when(lua_State *L, int status, lua_KContext context)
 	lua_settop(L, AT_END);
 	if (!prepare->result->ready)
 		return 0;
+	if (prepare->prompt != NULL) {
+		lua_pushlstring(L, prepare->prompt, prepare->prompt_len);
+		return after_prompt(L, LUA_OK, context);
+	}
 	lua_getfield(L, AT_FUNCTIONS, "prompt");
 	lua_getfield(L, AT_TASK, "id");
 	lua_getfield(L, AT_TASK, "name");
@@ -136,6 +142,7 @@ static void prepare_free(struct script_call *call)
 	script_prepared_free(prepare->result);
 	error_clear(&prepare->failure);
 	free(prepare->queue_name);
+	free(prepare->prompt);
 	free(prepare);
 }
 
@@ -153,8 +160,9 @@ static void on_done(void *arg, const struct error *err)
 	prepare_free(&prepare->call);
 }
 
-struct script_call *script_prepare(struct script *script, const struct route *route,
-    struct json_object *task, struct json_object *run, script_prepare_fn fn, void *arg)
+struct script_call *script_prepare_prompt(struct script *script, const struct route *route,
+    const struct str *prompt, struct json_object *task, struct json_object *run,
+    script_prepare_fn fn, void *arg)
 {
 	struct prepare *prepare = xcalloc(1, sizeof(*prepare));
 	char *what = xasprintf("preparing a task of route '%s'", route->queue_name);
@@ -175,9 +183,19 @@ struct script_call *script_prepare(struct script *script, const struct route *ro
 	prepare->route = route;
 	prepare->task = task;
 	prepare->run = run;
+	if (prompt != NULL) {
+		prepare->prompt = xmemdup0(prompt->len > 0 ? prompt->data : "", prompt->len);
+		prepare->prompt_len = prompt->len;
+	}
 	script_call_begin(&prepare->call, script, &spec);
 	prepare->route = NULL;
 	prepare->task = prepare->run = NULL;
 	free(what);
 	return &prepare->call;
+}
+
+struct script_call *script_prepare(struct script *script, const struct route *route,
+    struct json_object *task, struct json_object *run, script_prepare_fn fn, void *arg)
+{
+	return script_prepare_prompt(script, route, NULL, task, run, fn, arg);
 }

@@ -57,7 +57,6 @@ void script_dispatcher_free(struct script_dispatcher *dispatcher)
 	free(dispatcher->route_needs_command);
 	place_clear(&dispatcher->place);
 	config_free(dispatcher->config);
-	route_free(dispatcher->defaults);
 	free(dispatcher);
 }
 
@@ -99,9 +98,6 @@ void script_set_route_functions(lua_State *L, int script_index)
 void script_push_route_functions(lua_State *L, const struct route *route)
 {
 	luaL_checkstack(L, 4, NULL);
-	if (route->script_index < 0)
-		luaL_error(L, "route '%s' was not made by the script: it has no functions",
-		    route->queue_name);
 	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &routes_key) != LUA_TTABLE ||
 	    lua_rawgeti(L, -1, (lua_Integer)route->script_index + 1) != LUA_TTABLE)
 		luaL_error(L, "the script has no route '%s'", route->queue_name);

@@ -2,6 +2,7 @@
 #define ATHANORE_SCRIPT_SCRIPT_H
 
 #include "base/error.h"
+#include "base/str.h"
 #include "loop/loop.h"
 #include "model/config.h"
 #include "queue/queue.h"
@@ -82,6 +83,11 @@ struct script_call *script_prepare(struct script *script, const struct route *ro
     struct json_object *task, struct json_object *run, script_prepare_fn fn, void *arg);
 void script_prepared_free(struct script_prepared *prepared);
 
+/* The same with a prompt that is made already (copied), in place of the route's function. */
+struct script_call *script_prepare_prompt(struct script *script, const struct route *route,
+    const struct str *prompt, struct json_object *task, struct json_object *run,
+    script_prepare_fn fn, void *arg);
+
 /* result is what the function returned, as JSON (NULL for nil), borrowed. */
 typedef void (*script_fn)(void *arg, struct json_object *result, const struct error *err);
 
@@ -91,6 +97,10 @@ bool script_agent_has(struct script *script, const struct route *route, const ch
 /* Calls it as function(args[0], args[1], …); args is a JSON list, borrowed until this returns. */
 struct script_call *script_agent_call(struct script *script, const struct route *route,
     const char *function, struct json_object *args, double timeout, script_fn fn, void *arg);
+
+/* Calls the route's when(task), if it has one: result is a boolean. */
+struct script_call *script_when(struct script *script, const struct route *route,
+    struct json_object *task, script_fn fn, void *arg);
 
 /* fn will not be called; the coroutine is closed. */
 void script_cancel(struct script_call *call);

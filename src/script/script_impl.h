@@ -13,7 +13,6 @@
 /* One athanore.dispatcher{}: what it and its routes say. Of several, one is chosen. */
 struct script_dispatcher {
 	struct config *config;
-	struct route *defaults;	    /* what routes start from */
 	struct place place;	    /* of the constructor's call */
 	struct place *route_places; /* one for each of config->routes */
 	bool *route_needs_command;  /* likewise: its agent runs route.command */
@@ -68,7 +67,9 @@ void script_check(struct script *script, const struct script_dispatcher *dispatc
  * the chosen dispatcher's queue_backend.
  */
 void script_set_route_functions(lua_State *L, int script_index); /* pops the table */
-/* Raises where the route is none of the script's. */
+/* Raises where there are none. */
+/* A route that the script does not have (script_index -1) gets {agent=} of the dispatcher's
+ * default. */
 void script_push_route_functions(lua_State *L, const struct route *route);
 void script_set_backend(lua_State *L); /* pops it */
 void script_push_backend(lua_State *L);

@@ -108,11 +108,10 @@ static bool is_reserved(const char *name)
 	return false;
 }
 
-/* Takes over variable ("NAME=value"). */
-static void env_set(char ***env, char *variable)
+void value_set_variable(char ***env, char *variable)
 {
 	size_t name_len = strcspn(variable, "=") + 1;
-	size_t n = xstrv_len((const char *const *)*env);
+	size_t n = *env == NULL ? 0 : xstrv_len((const char *const *)*env);
 
 	for (size_t i = 0; i < n; i++) {
 		if (strncmp((*env)[i], variable, name_len) == 0) {
@@ -148,6 +147,17 @@ static char *variable_value(lua_State *L, int index, const char *name, struct er
 	}
 }
 
+bool value_check_variable(const char *variable, const char *name, struct error *err)
+{
+	if (!is_variable_name(variable))
+		return error_set(err, ERROR_INVALID,
+		    "%s: '%.60s' is no name of a variable: letters, digits and '_', no digit first",
+		    name, variable);
+	return !is_reserved(variable) ||
+	       error_set(err, ERROR_INVALID, "%s: %s is set by athanore itself for each run", name,
+		   variable);
+}
+
 /* The variable whose name and value are on top. */
 static bool read_variable(lua_State *L, const char *name, char ***out, struct error *err)
 {
@@ -159,19 +169,16 @@ static bool read_variable(lua_State *L, const char *name, char ***out, struct er
 		return error_set(err, ERROR_INVALID,
 		    "%s must be a table of variables: {NAME = \"value\"}", name);
 	key = lua_tolstring(L, -2, &len);
-	if (strlen(key) != len || !is_variable_name(key))
-		return error_set(err, ERROR_INVALID,
-		    "%s: '%.60s' is no name of a variable: letters, digits and '_', no digit first",
-		    name, key);
-	if (is_reserved(key))
-		return error_set(
-		    err, ERROR_INVALID, "%s: %s is set by athanore itself for each run", name, key);
+	if (strlen(key) != len)
+		key = ""; /* no name has a NUL */
+	if (!value_check_variable(key, name, err))
+		return false;
 	item = xasprintf("%s.%s", name, key);
 	value = variable_value(L, -1, item, err);
 	free(item);
 	if (value == NULL)
 		return false;
-	env_set(out, xasprintf("%s=%s", key, value));
+	value_set_variable(out, xasprintf("%s=%s", key, value));
 	free(value);
 	return true;
 }
@@ -230,7 +237,7 @@ void value_resolve_command(char **argv, const char *dir)
 }
 
 /* "claude -p" as a string is no executable; is there really none of that name? */
-static bool check_executable(char *const *argv, const char *name, struct error *err)
+bool value_check_executable(char *const *argv, const char *name, struct error *err)
 {
 	if (argv[0][0] == '\0')
 		return error_set(err, ERROR_INVALID, "%s[1] is empty", name);
@@ -266,7 +273,7 @@ bool value_command(
 		return false;
 	}
 	value_resolve_command(list, dir);
-	if (list[0] != NULL && !check_executable(list, name, err)) {
+	if (list[0] != NULL && !value_check_executable(list, name, err)) {
 		xstrv_free(list);
 		return false;
 	}

@@ -35,4 +35,13 @@ bool value_command(
 /* Makes argv[0] absolute in the same way. */
 void value_resolve_command(char **argv, const char *dir);
 
+/* What the readers above check behind the types: that a command's first element can be an
+ * executable, and that a variable may be set. */
+bool value_check_executable(char *const *argv, const char *name, struct error *err);
+bool value_check_variable(const char *variable, const char *name, struct error *err);
+
+/* Takes over variable ("NAME=value"), which replaces the one of its name in the list *env (NULL:
+ * empty). */
+void value_set_variable(char ***env, char *variable);
+
 #endif

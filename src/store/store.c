@@ -26,6 +26,18 @@ static const char *const migrations[] = {
     " count INTEGER NOT NULL, ours INTEGER NOT NULL,"
     " PRIMARY KEY (backend, task_id, queue_name)) WITHOUT ROWID;"
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
+
+    "CREATE INDEX runs_time ON runs (backend, id);"
+    "CREATE INDEX runs_queue ON runs (backend, queue_name, id);"
+    "CREATE INDEX runs_outcome ON runs (backend, outcome, id);"
+    "CREATE INDEX runs_queue_outcome ON runs (backend, queue_name, outcome, id);",
+
+    "CREATE TABLE routes ("
+    " backend TEXT NOT NULL, queue_name TEXT NOT NULL, created_at INTEGER NOT NULL,"
+    " options TEXT NOT NULL, PRIMARY KEY (backend, queue_name)) WITHOUT ROWID;"
+    "CREATE TABLE pauses ("
+    " backend TEXT NOT NULL, queue_name TEXT NOT NULL,"
+    " PRIMARY KEY (backend, queue_name)) WITHOUT ROWID;",
 };
 
 #define SCHEMA_VERSION (int)(sizeof(migrations) / sizeof(migrations[0]))
@@ -34,6 +46,21 @@ static const char *const migrations[] = {
 	"id, task_id, task_name, queue_name, in_progress_queue, state, outcome, attempt,"          \
 	" created_at, started_at, ended_at, pid, exit_code, signal, error, attention, token_hash," \
 	" options, prompt, input, steps, retries_after, retries_ours"
+
+/* In the same order, without what is large and not shown. */
+#define SHOWN_COLUMNS                                                                        \
+	"id, task_id, task_name, queue_name, in_progress_queue, state, outcome, attempt,"    \
+	" created_at, started_at, ended_at, pid, exit_code, signal, error, attention, NULL," \
+	" '{}', NULL, NULL, '[]', retries_after, retries_ours"
+
+/* Of runs with ids before ?2: ?3 task, ?4 queue, ?5 outcome, ?6 state, each NULL where any will do;
+ * the first are found by an index, the rest are looked at in each row. */
+#define HISTORY(by, rest)                                                       \
+	"SELECT " SHOWN_COLUMNS " FROM runs WHERE backend=?1 AND id<?2" by rest \
+	" ORDER BY id DESC LIMIT ?7"
+#define IF_QUEUE " AND (?4 IS NULL OR queue_name=?4)"
+#define IF_OUTCOME " AND (?5 IS NULL OR outcome=?5)"
+#define IF_STATE " AND (?6 IS NULL OR state=?6)"
 
 static const char *const statements[STMT_COUNT] = {
     [STMT_BEGIN] = "BEGIN IMMEDIATE",
@@ -62,6 +89,28 @@ static const char *const statements[STMT_COUNT] = {
     [STMT_LOAD_FACT] = "SELECT value FROM facts WHERE name=?",
     [STMT_OLD_RUNS] = "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE backend=?1"
 		      " AND state='done' AND ended_at < ?2 LIMIT 100) RETURNING id",
+    [STMT_GET_RUN] = "SELECT " SHOWN_COLUMNS " FROM runs WHERE id=?2 AND backend=?1",
+    [STMT_NEXT_RUN] = "SELECT " SHOWN_COLUMNS " FROM runs WHERE backend=?1 AND task_id=?2 AND id>?3"
+		      " ORDER BY id LIMIT 1",
+    [STMT_HISTORY] = HISTORY("", IF_STATE),
+    [STMT_HISTORY_TASK] = HISTORY(" AND task_id=?3", IF_QUEUE IF_OUTCOME IF_STATE),
+    [STMT_HISTORY_QUEUE] = HISTORY(" AND queue_name=?4", IF_STATE),
+    [STMT_HISTORY_OUTCOME] = HISTORY(" AND outcome=?5", IF_STATE),
+    [STMT_HISTORY_QUEUE_OUTCOME] = HISTORY(" AND queue_name=?4 AND outcome=?5", IF_STATE),
+    [STMT_HISTORY_OPEN] =
+	"SELECT " SHOWN_COLUMNS " FROM runs INDEXED BY runs_open WHERE backend=?1 AND id<?2"
+	" AND state <> 'done' AND (?3 IS NULL OR task_id=?3)" IF_QUEUE IF_OUTCOME
+	" AND state=?6 ORDER BY id DESC LIMIT ?7",
+    [STMT_SAVE_ROUTE] = "INSERT INTO routes (backend, queue_name, options, created_at)"
+			" VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET options=excluded.options",
+    [STMT_DELETE_ROUTE] = "DELETE FROM routes WHERE backend=? AND queue_name=?",
+    [STMT_LOAD_ROUTES] = "SELECT queue_name, options FROM routes WHERE backend=?"
+			 " ORDER BY created_at, queue_name",
+    [STMT_SAVE_PAUSE] = "INSERT INTO pauses (backend, queue_name) VALUES (?,?)"
+			" ON CONFLICT DO NOTHING",
+    [STMT_DELETE_PAUSE] = "DELETE FROM pauses WHERE backend=? AND queue_name=?",
+    [STMT_DELETE_PAUSES] = "DELETE FROM pauses WHERE backend=?",
+    [STMT_LOAD_PAUSES] = "SELECT queue_name FROM pauses WHERE backend=? ORDER BY queue_name",
 };
 
 bool store_error(struct store *store, struct error *err, const char *what)

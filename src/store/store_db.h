@@ -23,6 +23,21 @@ enum store_stmt {
 	STMT_SAVE_FACT,
 	STMT_LOAD_FACT,
 	STMT_OLD_RUNS,
+	STMT_GET_RUN,
+	STMT_NEXT_RUN,
+	STMT_HISTORY, /* by nothing more than the time; the others by what their names say */
+	STMT_HISTORY_TASK,
+	STMT_HISTORY_QUEUE,
+	STMT_HISTORY_OUTCOME,
+	STMT_HISTORY_QUEUE_OUTCOME,
+	STMT_HISTORY_OPEN,
+	STMT_SAVE_ROUTE,
+	STMT_DELETE_ROUTE,
+	STMT_LOAD_ROUTES,
+	STMT_SAVE_PAUSE,
+	STMT_DELETE_PAUSE,
+	STMT_DELETE_PAUSES,
+	STMT_LOAD_PAUSES,
 	STMT_COUNT
 };
 
@@ -84,7 +99,7 @@ bool store_query(struct store *store, enum store_stmt stmt, const char *const *p
     void (*row)(void *arg, sqlite3_stmt *stmt), void *arg, struct error *err)
     __attribute__((warn_unused_result));
 
-/* A run from a row of STMT_OPEN_RUNS or STMT_LAST_RUN; NULL where the row makes no sense. */
+/* A run from a row of any statement that selects runs; NULL where the row makes no sense. */
 struct run *store_run_from_row(sqlite3_stmt *stmt);
 
 /* Sets err from SQLite's last error. */

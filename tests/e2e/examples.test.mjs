@@ -84,7 +84,7 @@ test("README.md's five minutes: its board, its script, its calls of the API", as
     dir,
     routes: block('lua', 'command = "claude"'),
     board: block('json', '"queues"'),
-    files: { 'bin/claude': `#!/bin/sh\nset -eu\nprintf '%s\\n' "$@" > asked\n${block('sh', 'curl -fsS')}` },
+    files: { 'bin/claude': `#!/bin/sh\nset -eu\nprintf '%s\\n' "$@" > asked\n${block('sh', 'curl -fsS --retry')}` },
     env: { PATH: `${dir}/bin:${process.env.PATH}` },
   })
   await d.until(() => d.where()[1] === 'Done')

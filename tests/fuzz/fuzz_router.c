@@ -5,6 +5,8 @@
 #include "api/wire.h"
 #include "base/alloc.h"
 #include "dispatch/dispatcher.h"
+#include "../fixtures/no_runs.h"
+#include "../fixtures/control_stub.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -87,6 +89,13 @@ void dispatcher_note(struct dispatcher *dispatcher, const char *task_id, const c
 	(void)task_id;
 	(void)type;
 	(void)fields;
+	NEVER_CALLED;
+}
+
+void dispatcher_move_asked(struct dispatcher *dispatcher, const char *task_id)
+{
+	(void)dispatcher;
+	(void)task_id;
 	NEVER_CALLED;
 }
 

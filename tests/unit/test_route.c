@@ -57,7 +57,7 @@ static void test_to_json(void **state)
 	route->poll_interval = 30;
 	assert_json(route,
 	    "{\"queue_name\":\"Todo\",\"in_progress_queue\":\"WIP\",\"command\":[],\"args\":[],"
-	    "\"cwd\":null,\"env\":[],\"agent\":\"subprocess\",\"timeout\":null,"
+	    "\"cwd\":null,\"env\":[],\"agent\":\"subprocess\",\"prompt\":null,\"timeout\":null,"
 	    "\"stall_timeout\":null,\"poll_interval\":30,\"retry_backoff\":null,\"priority\":null,"
 	    "\"max_retries\":0,\"dead_letter_queue\":null,\"success_queue\":null,"
 	    "\"require_move\":false,\"cancel_when_moved\":false,\"max_concurrent\":null}");
@@ -65,6 +65,7 @@ static void test_to_json(void **state)
 	route->args = xstrv_add(xstrv_add(NULL, "-p"), "");
 	route->cwd = xstrdup("/tmp");
 	route->env = xstrv_add(xstrv_add(NULL, "KEY=secret=value"), "EMPTY=");
+	route->prompt = xstrdup("Do {{task.id}}");
 	route->timeout = 0.5;
 	route->stall_timeout = 60;
 	route->retry_backoff = 2.25;
@@ -77,7 +78,8 @@ static void test_to_json(void **state)
 	assert_json(route,
 	    "{\"queue_name\":\"Todo\",\"in_progress_queue\":\"WIP\",\"command\":[\"claude\"],"
 	    "\"args\":[\"-p\",\"\"],\"cwd\":\"/tmp\",\"env\":[\"KEY\",\"EMPTY\"],"
-	    "\"agent\":\"subprocess\",\"timeout\":0.5,\"stall_timeout\":60,\"poll_interval\":30,"
+	    "\"agent\":\"subprocess\",\"prompt\":\"Do "
+	    "{{task.id}}\",\"timeout\":0.5,\"stall_timeout\":60,\"poll_interval\":30,"
 	    "\"retry_backoff\":2.25,\"priority\":0,\"max_retries\":3,"
 	    "\"dead_letter_queue\":\"Dead\",\"success_queue\":\"Done\",\"require_move\":true,"
 	    "\"cancel_when_moved\":true,\"max_concurrent\":2}");

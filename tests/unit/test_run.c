@@ -66,6 +66,25 @@ static void test_ids_differ_and_sort(void **state)
 		free(ids[i]);
 }
 
+static void test_id_time(void **state)
+{
+	static const char *const none[] = {"", "x", "20261123-082601-123-4f2a9c0",
+	    "20261123-082601-123-4f2a9c011", "20261123-082601-123-4F2a9c01",
+	    "20261123-08260x-123-4f2a9c01", "20261123_082601-123-4f2a9c01",
+	    "../../../../../../etc/passwd"};
+	struct run *run = run_create();
+	int64_t ms = 0;
+
+	(void)state;
+	assert_true(run_id_time(run->id, &ms));
+	assert_true(ms == run->created_at);
+	assert_true(run_id_time("20260131-123456-789-0000abcd", &ms));
+	assert_true(ms == 1769862896789);
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		assert_false(run_id_time(none[i], &ms));
+	run_free(run);
+}
+
 static void test_steps(void **state)
 {
 	struct run *run = run_create();
@@ -223,6 +242,7 @@ int main(void)
 	    cmocka_unit_test(test_create),
 	    cmocka_unit_test(test_id),
 	    cmocka_unit_test(test_ids_differ_and_sort),
+	    cmocka_unit_test(test_id_time),
 	    cmocka_unit_test(test_steps),
 	    cmocka_unit_test(test_no_steps),
 	    cmocka_unit_test(test_steps_in_bad_utf8),

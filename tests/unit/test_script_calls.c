@@ -231,10 +231,16 @@ static void test_agent_functions(void **state)
 	assert_int_equal(answer.err.code, ERROR_UNSUPPORTED);
 	answer_clear(&answer);
 	script_agent_call(script, &other, "event", args, 5, on_result, &answer);
-	json_object_put(args);
 	run_until_stopped();
-	assert_contains(answer.err.message, "route 'Other' was not made by the script");
+	/* It has the default agent. */
+	assert_contains(answer.err.message, "the agent adapter has no function event");
 	answer_clear(&answer);
+	other.script_index = 99;
+	script_agent_call(script, &other, "event", args, 5, on_result, &answer);
+	run_until_stopped();
+	assert_contains(answer.err.message, "the script has no route 'Other'");
+	answer_clear(&answer);
+	json_object_put(args);
 	script_unref(script);
 }
 

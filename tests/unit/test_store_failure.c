@@ -229,7 +229,7 @@ static void test_newer_schema(void **state)
 	(void)state;
 	insert("1", "1");
 	assert_answers("+");
-	sql("PRAGMA user_version=2");
+	sql("PRAGMA user_version=1000");
 	close_store();
 	assert_refused("newer athanore");
 	assert_refused("--state-dir");
@@ -346,7 +346,7 @@ static void test_pragmas(void **state)
 		const char *pragma;
 		const char *value;
 	} wanted[] = {{"PRAGMA journal_mode", "wal"}, {"PRAGMA synchronous", "2"},
-	    {"PRAGMA busy_timeout", "5000"}, {"PRAGMA user_version", "1"}};
+	    {"PRAGMA busy_timeout", "5000"}, {"PRAGMA user_version", "3"}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++) {

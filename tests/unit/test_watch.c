@@ -158,6 +158,51 @@ static void test_free_in_callback(void **state)
 	assert_string_equal(names.data, "one ");
 }
 
+/* Many paths take few descriptors, and each callback hears of its own path only. */
+static void test_shared(void **state)
+{
+	struct watch *others[200];
+	char *path = fs_join(dir, "file");
+
+	(void)state;
+	touch("file");
+	for (size_t i = 0; i < 200; i++) {
+		char *name = xasprintf("other-%zu", i);
+		char *other = fs_join(dir, name);
+
+		touch(name);
+		others[i] = watch_create(loop, other, IN_MODIFY, on_event, NULL, NULL);
+		assert_non_null(others[i]);
+		free(other);
+		free(name);
+	}
+	watch = watch_create(loop, path, IN_MODIFY, on_event, NULL, NULL);
+	assert_non_null(watch);
+	touch("file");
+	run_at_most(10);
+	assert_string_equal(names.data, "- ");
+	for (size_t i = 0; i < 200; i++)
+		watch_free(others[i]);
+	free(path);
+}
+
+/* Two who watch one path both hear of it, each what it asked for. */
+static void test_twice(void **state)
+{
+	struct watch *second;
+
+	(void)state;
+	watch = watch_create(loop, dir, IN_CREATE, on_event, NULL, NULL);
+	second = watch_create(loop, dir, IN_CREATE | IN_CLOSE_WRITE, on_event, NULL, NULL);
+	assert_non_null(watch);
+	assert_non_null(second);
+	touch("one");
+	wanted = 3;
+	run_at_most(10);
+	assert_string_equal(names.data, "one one one ");
+	watch_free(second);
+}
+
 static void touch_in_callback(void *arg, uint32_t mask, const char *name)
 {
 	(void)arg;
@@ -199,6 +244,8 @@ int main(void)
 	    with_folder(test_many),
 	    with_folder(test_missing),
 	    with_folder(test_free_in_callback),
+	    with_folder(test_shared),
+	    with_folder(test_twice),
 	    with_folder(test_does_not_starve),
 	};
 
