@@ -473,7 +473,7 @@ static void test_race_without_exchange(void **state)
 {
 	(void)state;
 	no_exchange = true;
-	race(false, 2); /* microseconds remain in which a look comes too early */
+	race(false, EDITS); /* there a look can come too early: only ours are sure to be kept */
 	no_exchange = false;
 }
 
