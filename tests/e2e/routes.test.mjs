@@ -134,6 +134,24 @@ test('a route deleted while its script thinks takes nothing', async (t) => {
   assert.deepEqual(ran(d), ['3|Other|Do 3'])
 })
 
+test('routes come, change and go while tasks of one poll wait for the slot', async (t) => {
+  const more = 'd:route { queue_name = "Other", in_progress_queue = "Other WIP", success_queue = "Done", prompt = function() return "old" end }'
+  const d = await startDaemon(t, {
+    routes: routes({ options: 'max_concurrent_agents = 1', more }).replace(/prompt = function.*?end,/, 'prompt = function() athanore.sleep(40) end,'),
+    board: board({ Todo: [task('1'), task('2')], Other: [task('3'), task('4')] }),
+    files: { agent },
+  })
+  await d.until(async () => (await d.get('/tasks/1/explain')).body.reasons[0].code === 'claiming')
+  assert.equal((await d.post('/routes', { ...otherRoute, queue_name: 'First', priority: 1 })).status, 201)
+  assert.equal((await d.patch('/routes/Other', { prompt: 'new' })).status, 200)
+  assert.equal((await d.del('/routes/Todo')).status, 200)
+  await d.until(() => d.where()['3'] === 'Done' && d.where()['4'] === 'Done')
+  assert.deepEqual(d.where(), { 1: 'Todo', 2: 'Todo', 3: 'Done', 4: 'Done' })
+  assert.equal((await d.post('/routes', { ...otherRoute, queue_name: 'Todo' })).status, 201)
+  await d.until(() => d.where()['1'] === 'Done' && d.where()['2'] === 'Done')
+  assert.deepEqual(ran(d), ['3|Other|new', '4|Other|new', '1|Todo|Do 1', '2|Todo|Do 2'])
+})
+
 test('what makes no route is refused, and the field named', async (t) => {
   const d = await start(t)
   const bad = [

@@ -87,6 +87,30 @@ static void test_retries(void **state)
 	holds_free(&holds);
 }
 
+static void test_reason(void **state)
+{
+	struct holds holds = {0};
+	struct hold_view view;
+
+	(void)state;
+	holds_set_reason(&holds, "1", "nobody holds it");
+	assert_false(holds_look(&holds, "1", 0, &view));
+	holds_back_off(&holds, "1", 0, 10);
+	holds_set_reason(&holds, "1", "it is locked");
+	holds_mark_refused(&holds, "1");
+	assert_true(holds_look(&holds, "1", 9, &view));
+	assert_true(view.until == 10);
+	assert_false(view.retry);
+	assert_string_equal(view.reason, "it is locked");
+	assert_false(holds_look(&holds, "1", 10, &view));
+	/* Another hold has a reason of its own. */
+	holds_set(&holds, "1", 20, true);
+	assert_true(holds_look(&holds, "1", 10, &view));
+	assert_true(view.retry);
+	assert_null(view.reason);
+	holds_free(&holds);
+}
+
 /* What is over is kept for its failures, an hour long. */
 static void test_sweep(void **state)
 {
@@ -111,6 +135,7 @@ int main(void)
 	    cmocka_unit_test(test_back_off),
 	    cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_retries),
+	    cmocka_unit_test(test_reason),
 	    cmocka_unit_test(test_sweep),
 	};
 
