@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
-import { buildDir, makeDir, startDaemon, test, writeFiles } from './lib/daemon.mjs'
+import { atEnd, buildDir, startDaemon, test, writeFiles } from './lib/daemon.mjs'
 import { assertEachRanOnce, assertUnavailable, fault, readBoard, runsByTask, script, tasks, waitingAgent } from './lib/boards.mjs'
 
 const goodBoard = () => ({ queues: { Todo: [], Doing: [], Done: [], Other: tasks(1, 3) } })
@@ -143,7 +143,8 @@ const isRoot = process.getuid() === 0
 
 // A file's mode is nothing to root: the daemon runs as somebody else, from a copy that he can reach.
 async function startAsNobody(t, options) {
-  const dir = makeDir(t)
+  const dir = fs.mkdtempSync('/tmp/athanore-') // the tests' own folder may be closed to others
+  atEnd(t, () => fs.rmSync(dir, { recursive: true, force: true }))
   const nobody = 65534
   for (const name of ['athanore', 'athanore-supervise']) fs.copyFileSync(path.join(buildDir, name), path.join(dir, name))
   writeFiles(dir, { 'as-nobody': `#!/bin/sh\nexec setpriv --reuid=${nobody} --regid=${nobody} --clear-groups ./athanore "$@"\n` })
