@@ -75,13 +75,6 @@ int dispatcher_retry_count(struct dispatcher *dispatcher, const char *task_id)
 	NEVER_CALLED;
 }
 
-void dispatcher_move_asked(struct dispatcher *dispatcher, const char *task_id)
-{
-	(void)dispatcher;
-	(void)task_id;
-	NEVER_CALLED;
-}
-
 void dispatcher_note(struct dispatcher *dispatcher, const char *task_id, const char *type,
     struct json_object *fields)
 {
