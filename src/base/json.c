@@ -69,9 +69,9 @@ static const char *check_string(const char *text, size_t len, size_t *at)
 }
 
 /*
- * Looks in JSON that json-c took for what it takes though it should not: NaN, Infinity, "1.",
- * control characters, overlong UTF-8, and keys that it would cut at a NUL. NULL, or what is wrong
- * at *at.
+ * Looks in JSON that json-c took for what it takes though it should not: NaN, Infinity, "1.", keys
+ * in single quotes, control characters, overlong UTF-8, and keys that it would cut at a NUL. NULL,
+ * or what is wrong at *at.
  */
 static const char *check_strictly(const char *text, size_t len, size_t *at)
 {
@@ -81,6 +81,8 @@ static const char *check_strictly(const char *text, size_t len, size_t *at)
 
 		if (c == '"')
 			why = check_string(text, len, at);
+		else if (c == '\'')
+			why = "strings and keys stand in double quotes";
 		else if (c == 'N' || c == 'I')
 			why = "NaN and Infinity are no JSON";
 		else if (c == '.' && (*at + 1 == len || !isdigit((unsigned char)text[*at + 1])))

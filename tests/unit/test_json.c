@@ -77,6 +77,7 @@ static void test_position(void **state)
 {
 	(void)state;
 	assert_refused("{\n  \"a\": 1,\n  x\n}", 17, "line 3, column 3: ");
+	assert_refused("{'a': 1}", 8, "line 1, column 2: strings and keys stand in double quotes");
 	assert_refused("[1,\n2", 5, "line 2, column 2: it ends too early");
 	assert_refused("{\"a\": \"x\n\"}", 11, "line 1, column 9: a control character");
 	assert_refused("[0.5,\n 1.]", 10, "line 2, column 3: a digit");
