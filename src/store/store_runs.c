@@ -8,6 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What changes in a run's life and stands together in both statements, in their order. */
+static void put_life(struct store_op *op, const struct run *run)
+{
+	store_op_int(op, run->started_at);
+	store_op_int(op, run->ended_at);
+	store_op_int(op, run->pid);
+	store_op_int(op, run->exit_code);
+	store_op_int(op, run->signal);
+	store_op_text(op, run->error);
+	store_op_text(op, run->attention);
+	store_op_text(op, run->token_hash);
+}
+
 void store_insert_run(struct store *store, const struct run *run, store_fn fn, void *arg)
 {
 	struct store_job *job = store_job_create(store, fn, arg);
@@ -25,14 +38,7 @@ void store_insert_run(struct store *store, const struct run *run, store_fn fn, v
 	store_op_text(op, run_outcome_name(run->outcome));
 	store_op_int(op, run->attempt);
 	store_op_int(op, run->created_at);
-	store_op_int(op, run->started_at);
-	store_op_int(op, run->ended_at);
-	store_op_int(op, run->pid);
-	store_op_int(op, run->exit_code);
-	store_op_int(op, run->signal);
-	store_op_text(op, run->error);
-	store_op_text(op, run->attention);
-	store_op_text(op, run->token_hash);
+	put_life(op, run);
 	store_op_text(op, options);
 	store_op_blob(op, run->prompt, run->prompt_len);
 	store_op_blob(op, run->input, run->input_len);
@@ -68,14 +74,7 @@ void store_update_run(struct store *store, const struct run *run, store_fn fn, v
 	store_op_text(op, run->id);
 	store_op_text(op, run_state_name(run->state));
 	store_op_text(op, run_outcome_name(run->outcome));
-	store_op_int(op, run->started_at);
-	store_op_int(op, run->ended_at);
-	store_op_int(op, run->pid);
-	store_op_int(op, run->exit_code);
-	store_op_int(op, run->signal);
-	store_op_text(op, run->error);
-	store_op_text(op, run->attention);
-	store_op_text(op, run->token_hash);
+	put_life(op, run);
 	store_op_text(op, steps);
 	store_op_int(op, run->retries_after);
 	store_op_int(op, run->retries_ours);
